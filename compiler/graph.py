@@ -1,0 +1,227 @@
+"""The primitive op graph: what a program computes, before anything is fused, ordered or placed.
+
+Graphs are pure. State changes are listed in `Graph.updates`; a program's variables are shared by its graphs.
+Built with `Builder`, which infers types through the op registry and never makes the same node twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from .expr import Expr
+from .expr import var as expr_var
+from .options import Choice
+from .types import Shape, TensorType
+
+Attrs = tuple[tuple[str, object], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A tensor that outlives a step.
+
+    role: "weight" (has an initializer), "statistic" (moving mean, Normalize's mean and variance),
+    "slot" (optimizer state), "scalar" (step, learning-rate scale), "accumulator" (float64 sums for reports).
+    Never has a batch axis.
+    """
+
+    name: str                    # "hidden.kernel", "hidden.kernel.velocity", "step", "sum.main.loss"
+    type: TensorType
+    role: str
+    initializer: Choice          # Keras's name and arguments; slots and sums: Choice("zeros")
+    layer: str = ""              # the layer that owns it, "" for scalars and accumulators
+    trainable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One primitive operation; its id is its position in `Graph.nodes`."""
+
+    op: str                      # key of the op registry
+    inputs: tuple[int, ...]      # node ids, in argument order, all smaller than its own
+    attrs: Attrs                 # sorted (name, value) pairs
+    type: TensorType
+    origin: str                  # the layer (or "loss", "optimizer") that asked for it
+
+    def attr(self, name: str) -> object:
+        for key, value in self.attrs:
+            if key == name:
+                return value
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Simultaneous elementwise assignment `targets[i] := exprs[i](operands)`; operand k is variable `xk`.
+
+    All targets have one shape; operands broadcast to it. Applied after every read of the old values.
+    """
+
+    targets: tuple[str, ...]     # names of variables
+    operands: tuple[int, ...]    # node ids
+    exprs: tuple[Expr, ...]
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """One program's computation: nodes in topological order, named results, state changes."""
+
+    program: str                                   # "train_step" | "evaluate_step" | "predict" | "adapt_step"
+    nodes: tuple[Node, ...]
+    results: tuple[tuple[str, int], ...]           # ("prediction.main", id), ("loss", id), ("loss.main", id) ...
+    updates: tuple[Update, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"program {self.program}"]
+        for i, node in enumerate(self.nodes):
+            attrs = "".join(f" {k}={v}" for k, v in node.attrs)
+            args = ", ".join(f"%{j}" for j in node.inputs)
+            lines.append(f"  %{i} = {node.op}({args}){attrs} : {node.type}  # {node.origin}")
+        lines += [f"  result {name} = %{i}" for name, i in self.results]
+        for u in self.updates:
+            operands = ", ".join(f"x{k}=%{i}" for k, i in enumerate(u.operands))
+            lines += [f"  update {t} := {e}  where {operands}" for t, e in zip(u.targets, u.exprs, strict=True)]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One reported figure of an output: a loss, a metric or a regulariser.
+
+    `finish` computes it from the accumulators `a0, a1, ...` (in `accumulators`' order) and `rows`, the samples seen.
+    The total loss is the sum of `weight * value` over the terms whose kind is not "metric".
+    """
+
+    name: str                    # "main.loss", "main.accuracy", "hidden.kernel_regularizer"
+    kind: str                    # "loss" | "metric" | "regularizer"
+    output: str                  # "" for a regulariser
+    weight: float
+    accumulators: tuple[str, ...]
+    finish: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The value of the stages ops, grad and simplified: several graphs over one set of variables."""
+
+    graphs: tuple[Graph, ...]
+    variables: tuple[Variable, ...]
+    terms: tuple[Term, ...]
+
+    def __str__(self) -> str:
+        head = [f"variable {v.name} : {v.type} {v.role} {v.initializer}" for v in self.variables]
+        return "\n\n".join(["\n".join(head), *map(str, self.graphs)])
+
+
+class Builder:
+    """Grows one graph. Node ids are ints; a node asked for twice is made once.
+
+    `origin` is the layer that further nodes are put down to; set it before expanding a layer.
+    """
+
+    def __init__(self, program: str, variables: Mapping[str, Variable]) -> None:
+        self.program = program
+        self.variables = variables
+        self.origin = ""
+        self.nodes: list[Node] = []
+        self.results: list[tuple[str, int]] = []
+        self.updates: list[Update] = []
+        self._made: dict[tuple[str, tuple[int, ...], Attrs], int] = {}
+
+    @classmethod
+    def extending(cls, graph: Graph, variables: Mapping[str, Variable]) -> Builder:
+        """A builder that goes on where `graph` ends, with its nodes, results and updates."""
+        builder = cls(graph.program, variables)
+        builder.nodes, builder.results, builder.updates = list(graph.nodes), list(graph.results), list(graph.updates)
+        builder._made = {(n.op, n.inputs, n.attrs): i for i, n in enumerate(graph.nodes)}
+        return builder
+
+    def build(self) -> Graph:
+        return Graph(self.program, tuple(self.nodes), tuple(self.results), tuple(self.updates))
+
+    def type(self, node: int) -> TensorType:
+        return self.nodes[node].type
+
+    def add(self, op: str, inputs: Iterable[int] = (), **attrs: object) -> int:
+        """Append `op(inputs)`; its type comes from the registry's shape rule."""
+        from .ops import OPS
+
+        ids, pairs = tuple(inputs), tuple(sorted(attrs.items()))
+        key = (op, ids, pairs)
+        if key not in self._made:
+            inferred = OPS[op].infer(tuple(self.nodes[i].type for i in ids), dict(pairs))
+            self._made[key] = len(self.nodes)
+            self.nodes.append(Node(op, ids, pairs, inferred, self.origin))
+        return self._made[key]
+
+    # --- leaves -------------------------------------------------------------------------------------------------
+    def input(self, name: str, type: TensorType) -> int:
+        """A fed tensor: an input's name, or `target.NAME`, or `sample_weight.NAME`."""
+        return self.add("input", name=name, type=type)
+
+    def variable(self, name: str) -> int:
+        """The value of a variable at the start of the step."""
+        return self.add("variable", name=name, type=self.variables[name].type)
+
+    def rows(self) -> int:
+        """How many samples this step has: float64[], at most the batch size (a last batch may be ragged)."""
+        return self.add("rows")
+
+    def constant(self, value: float, dtype: str = "float32") -> int:
+        return self.add("constant", value=(float(value),), shape=(), dtype=dtype)
+
+    def table(self, values: tuple[float, ...], dtype: str = "float32") -> int:
+        """A constant vector, such as class weights."""
+        return self.add("constant", value=values, shape=(len(values),), dtype=dtype)
+
+    def iota(self, size: int) -> int:
+        """0, 1, ..., size-1 as float32[size]; broadcasts along the last axis."""
+        return self.add("iota", size=size)
+
+    def random(self, distribution: str, shape: Shape, stream: int, step: int) -> int:
+        """float32 "uniform" in [0, 1) or standard "normal": Philox4x32-10 keyed by seed, stream, step and element index."""
+        return self.add("random", (step,), distribution=distribution, shape=shape, stream=stream)
+
+    # --- elementwise, reductions, products ----------------------------------------------------------------------
+    def map(self, expr: Expr, *inputs: int, dtype: str | None = None, compute: str | None = None) -> int:
+        """`expr` over operands `x0, x1, ...`, which broadcast by NumPy's rules.
+
+        Operands are converted to `compute` (default: the result's dtype, or the first float operand's for a bool
+        result) before the formula is evaluated; the result is stored as `dtype` (default: first float operand's).
+        """
+        return self.add("map", inputs, expr=expr, dtype=dtype, compute=compute)
+
+    def identity(self, node: int, dtype: str) -> int:
+        """`node` converted to `dtype`; itself if it has it already."""
+        return node if self.type(node).dtype == dtype else self.map(expr_var("x0"), node, dtype=dtype, compute=dtype)
+
+    def reduce(self, operator: str, node: int, axes: tuple[int, ...], dtype: str | None = None) -> int:
+        """"sum", "max", "min" or "argmax" over `axes`, which stay as 1 (keepdims); sums accumulate in and give `dtype`."""
+        return self.add("reduce", (node,), operator=operator, axes=axes, dtype=dtype)
+
+    def matmul(self, a: int, b: int, transpose_a: bool = False, transpose_b: bool = False) -> int:
+        """Product of two matrices; the batch may be the rows of `a` or the summed index."""
+        return self.add("matmul", (a, b), transpose_a=transpose_a, transpose_b=transpose_b)
+
+    # --- moving data --------------------------------------------------------------------------------------------
+    def reshape(self, node: int, shape: Shape) -> int:
+        return node if self.type(node).shape == shape else self.add("reshape", (node,), shape=shape)
+
+    def concat(self, nodes: Iterable[int], axis: int) -> int:
+        return self.add("concat", nodes, axis=axis)
+
+    def slice(self, node: int, axis: int, start: int, stop: int) -> int:
+        return self.add("slice", (node,), axis=axis, start=start, stop=stop)
+
+    def gather(self, table: int, indices: int) -> int:
+        """Rows of `table[n, d]` at integer `indices`: shape indices.shape + (d,)."""
+        return self.add("gather", (table, indices))
+
+    # --- results ------------------------------------------------------------------------------------------------
+    def result(self, name: str, node: int) -> None:
+        self.results.append((name, node))
+
+    def update(self, targets: tuple[str, ...], operands: tuple[int, ...], exprs: tuple[Expr, ...]) -> None:
+        self.updates.append(Update(targets, operands, exprs, self.origin))

@@ -1,0 +1,102 @@
+"""What a spec and its caller choose, as plain values: named choices, training, data, compile options.
+
+Made by the network stage from the sections `output`, `train` and `data`; read by every later stage and by
+the runtime. Needs nothing but the standard library, so a plan can be run without parser or graph library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Union
+
+Value = Union[None, bool, int, float, str, "Choice", tuple["Value", ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A named entry of some table with all its arguments filled in: `Choice("rmsprop", (("rho", 0.9), ...))`.
+
+    Used for activations, losses, metrics, optimizers, schedules, initializers and regularizers.
+    """
+
+    name: str
+    arguments: tuple[tuple[str, Value], ...] = ()
+
+    def __getitem__(self, key: str) -> Value:
+        return dict(self.arguments)[key]
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(f'{k}={v}' for k, v in self.arguments)})" if self.arguments else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class OutputConfig:
+    """One `output`: which layer's value it is and how it is judged. `loss` is None for a predict-only output."""
+
+    name: str
+    layer: str
+    loss: Choice | None
+    weight: float = 1.0
+    class_weight: tuple[float, ...] | None = None     # one weight per class, in class order
+    metrics: tuple[Choice, ...] = ()
+    target: str | None = None                         # data name of the target; None: the output's own name
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """The `train` section with Keras's defaults filled in."""
+
+    optimizer: Choice
+    batch_size: int | str = 32                        # "auto": the largest that fits --max-memory
+    epochs: int = 1
+    shuffle: bool = True
+    seed: int = 0
+    clip_norm: float | None = None                    # global norm over all gradients
+    clip_value: float | None = None
+    early_stopping: Choice | None = None
+    checkpoint: Choice | None = None
+    precision: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """`csv("a.csv")`: a reader's name, its path as written and its options; or a reference to a named table."""
+
+    reader: str                                       # csv | npz | npy | idx | parquet
+    path: str
+    options: tuple[tuple[str, Value], ...] = ()
+    columns: tuple[str, ...] | None = None            # csv, parquet: names; npz: one array's key
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """`split { validation = 0.2, test = 0.2, seed = 42 }`: fractions of the rows of the one group."""
+
+    validation: float = 0.0
+    test: float = 0.0
+    seed: int = 0
+    stratify: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """The `data` section: groups `train`, `validation`, `test` of (input or target name -> source), or one group `all` to split."""
+
+    groups: tuple[tuple[str, tuple[tuple[str, Source], ...]], ...]
+    split: Split | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompileOptions:
+    """What the caller of `compile` may choose beside the spec.
+
+    `params` are `--set` overrides (text or values); `batch_size`, `epochs`, `seed` override `train`;
+    `max_memory_bytes` bounds the training peak.
+    """
+
+    params: Mapping[str, object] = field(default_factory=dict)
+    batch_size: int | str | None = None
+    epochs: int | None = None
+    seed: int | None = None
+    max_memory_bytes: int | None = None

@@ -1,0 +1,77 @@
+"""Diagnostics as data, apart from their rendering.
+
+Every stage makes `Diagnostic` records and raises them together in one `NncError`; `render` and
+`to_json` turn them into text. Codes are explained in `catalogue.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A second guilty place: a span and the few words written under it."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One problem of the user's, found once.
+
+    `message` is short, lower-case and stands alone; `span` is the smallest guilty text and `label` the
+    words under its caret (expected, found); `place` says where when no `.nn` text is guilty
+    (`data/iris.csv, row 17, column petal_length`); `helps` say what to do, `notes` state facts.
+    """
+
+    code: str
+    message: str
+    span: Span | None = None
+    label: str = ""
+    labels: tuple[Label, ...] = ()
+    notes: tuple[str, ...] = ()
+    helps: tuple[str, ...] = ()
+    place: str | None = None
+    level: str = "error"
+
+
+class NncError(Exception):
+    """The user's input is at fault. Carries every diagnostic of the run, in source order.
+
+    `exit_code` is what the command line ends with: 1 spec, 2 usage, 3 data, 4 device or toolchain,
+    5 diverged, 6 budget exceeded.
+    """
+
+    exit_code = 1
+
+    def __init__(self, *diagnostics: Diagnostic) -> None:
+        super().__init__("\n".join(f"{d.level}[{d.code}]: {d.message}" for d in diagnostics))
+        self.diagnostics = diagnostics
+
+
+class UsageError(NncError):
+    """The command line or a Python call is at fault."""
+
+    exit_code = 2
+
+
+class DataError(NncError):
+    """The data, or a file that holds it, is at fault."""
+
+    exit_code = 3
+
+
+class DivergedError(NncError):
+    """Training met NaN or infinity."""
+
+    exit_code = 5
+
+
+class BudgetError(NncError):
+    """A bound the user set (`--max-memory`) cannot be kept."""
+
+    exit_code = 6

@@ -1,0 +1,1 @@
+"""Example specs that work as they are."""
