@@ -1,0 +1,115 @@
+"""Records of the formula tables: activations, losses, metrics, optimizers, schedules, regularisers, initializers.
+
+An entry is a scalar formula over `Expr` wherever the mathematics is elementwise; where rows must be reduced
+(softmax, crossentropy, cosine similarity) it is a small construction with the graph builder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..expr import Expr
+from ..graph import Builder
+
+Defaults = Mapping[str, Any]      # argument name -> default, in positional order
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """formula(x, **arguments) for elementwise ones, else rows(builder, node) over the last axis.
+
+    from_output(y, **arguments): the derivative written with the activation's own value, where that saves keeping x
+    (checked against the symbolic derivative by the tests). `logits_loss`: "softmax"/"sigmoid" where a crossentropy can be taken of x.
+    """
+
+    doc: str
+    formula: Callable[..., Expr] | None = None
+    rows: Callable[[Builder, int], int] | None = None
+    from_output: Callable[..., Expr] | None = None
+    defaults: Defaults = field(default_factory=dict)
+    probability: str = ""           # "softmax" | "sigmoid": its values are probabilities, made from logits
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """formula(y_true, y_pred, **arguments): one element's loss, averaged over the last axis; or rows(builder, target,
+    prediction, arguments) -> node whose last axis is 1: one row's loss.
+
+    Both take the prediction as the model gives it. from_logits(builder, target, logits, arguments) -> row node is the stable form,
+    used when `from_logits` is an argument set true, or the prediction is known to be `activation` of logits.
+    target: "like" (same shape as the prediction), "class" (integer class index, no last axis or 1), "one_hot" (like, a distribution).
+    prediction: "any" | "probability" | "positive" | "sign"; what the shapes stage warns or errs about.
+    """
+
+    doc: str
+    source: str
+    formula: Callable[..., Expr] | None = None
+    rows: Callable[[Builder, int, int, Mapping[str, Any]], int] | None = None
+    from_logits: Callable[[Builder, int, int, Mapping[str, Any]], int] | None = None
+    activation: str = ""
+    target: str = "like"
+    prediction: str = "any"
+    defaults: Defaults = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """rows(builder, target, prediction, arguments) -> nodes, one per accumulator, each float, any shape with the batch:
+    summed over everything they give the accumulators a0, a1, ... ; finish is a formula over a0.. and `rows`.
+
+    fits(target kind, prediction width) says for which outputs it makes sense ("class", "one_hot", "like").
+    """
+
+    doc: str
+    rows: Callable[[Builder, int, int, Mapping[str, Any]], tuple[int, ...]]
+    finish: Expr
+    targets: tuple[str, ...] = ("like", "class", "one_hot")
+    defaults: Defaults = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """scalars(t, learning_rate, **arguments) -> named per-step values (t counts from 1; float64);
+    update(p, g, slots, scalars, **arguments) -> (new p, {slot: new value}). `slots`: name -> initial value.
+    """
+
+    doc: str
+    source: str
+    defaults: Defaults               # learning_rate first, as in Keras
+    slots: Callable[..., Mapping[str, float]]
+    scalars: Callable[..., Mapping[str, Expr]]
+    update: Callable[..., tuple[Expr, Mapping[str, Expr]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """formula(step, **arguments) -> learning rate; step counts finished steps from 0, as Keras's iterations do."""
+
+    doc: str
+    formula: Callable[..., Expr]
+    defaults: Defaults
+
+
+@dataclass(frozen=True, slots=True)
+class Regularizer:
+    """formula(w, **arguments): one element's penalty, summed over the tensor and added to the total loss."""
+
+    doc: str
+    formula: Callable[..., Expr]
+    defaults: Defaults
+
+
+@dataclass(frozen=True, slots=True)
+class Initializer:
+    """distribution: "constant" | "uniform" | "normal" | "truncated_normal" | "orthogonal" | "identity".
+
+    scale(fan_in, fan_out, **arguments) -> (low, high) for uniform, (mean, stddev) for normals, (value,) for
+    constant, (gain,) for orthogonal and identity.
+    """
+
+    doc: str
+    distribution: str
+    scale: Callable[..., tuple[float, ...]]
+    defaults: Defaults
