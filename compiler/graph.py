@@ -103,12 +103,31 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
+class Adaptation:
+    """How `adapt_step` learns one Normalize layer's mean and variance, in two passes over the training data.
+
+    Pass one sums x into `mean_sum`, after which mean := mean_sum / n; pass two sums (x - mean)^2 into
+    `variance_sum`, after which variance := variance_sum / n; n = rows * `elements_per_row`. Layers of a smaller `depth`
+    go first: the statistics of a later one depend on theirs.
+    """
+
+    layer: str
+    depth: int
+    mean: str                    # names of the variables: role "statistic"
+    variance: str
+    mean_sum: str                # role "accumulator", float64
+    variance_sum: str
+    elements_per_row: int
+
+
+@dataclass(frozen=True, slots=True)
 class Programs:
     """The value of the stages ops, grad and simplified: several graphs over one set of variables."""
 
     graphs: tuple[Graph, ...]
     variables: tuple[Variable, ...]
     terms: tuple[Term, ...]
+    adaptations: tuple[Adaptation, ...] = ()
 
     def __str__(self) -> str:
         head = [f"variable {v.name} : {v.type} {v.role} {v.initializer}" for v in self.variables]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .expr import Expr
-from .graph import Attrs, Term, Variable
+from .graph import Adaptation, Attrs, Term, Variable
 from .types import Shape, TensorType
 
 PLAN_VERSION = 1
@@ -129,6 +129,7 @@ class Plan:
     outputs: tuple[Signature, ...]
     targets: tuple[Signature, ...]
     terms: tuple[Term, ...]
+    adaptations: tuple[Adaptation, ...] = ()
     version: int = PLAN_VERSION
 
     def program(self, name: str) -> Program:

@@ -1,0 +1,47 @@
+"""The few verbs of a runtime. `reference` implements them today; training, evaluation and prediction use nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nnc.compiler.plan import Plan
+
+Array = npt.NDArray[Any]
+Rows = npt.NDArray[np.int64]
+
+
+class Session(Protocol):
+    """One prepared plan: its arena, its variables, its programs ready to run."""
+
+    plan: Plan
+
+    def bind(self, program: str, feeds: Mapping[str, Array]) -> None:
+        """Name the data a program reads: feed name -> whole array, samples along axis 0, in the feed's dtype and shape.
+
+        Arrays are read where they lie (they may be memory-mapped) and must stay unchanged while bound.
+        """
+
+    def run(self, program: str, rows: Rows) -> None:
+        """One step on the bound samples `rows` (at least one, at most the plan's batch size)."""
+
+    def fetch(self, program: str, name: str) -> Array:
+        """A result of the last `run` of `program`, as a read-only view, valid until the next run."""
+
+    def read(self, variable: str) -> Array:
+        """A copy of a variable's value."""
+
+    def write(self, variable: str, value: Array) -> None:
+        """Set a variable; shape and dtype must be its own."""
+
+
+class Runtime(Protocol):
+    """A way to execute plans."""
+
+    name: str
+
+    def prepare(self, plan: Plan) -> Session:
+        """Allocate the arena, set every variable to its initial value from the plan's seed, make the programs ready."""
