@@ -20,12 +20,16 @@ class Statement:
     """`name = expr` for each element of the step's space, or a reduction of `expr` along the last axis.
 
     kind: "map" (value at every element), or "sum" | "max" | "min" | "argmax" (one value per row, broadcast when read).
-    `expr` reads operands, `acc`, and earlier statements by name.
+    `expr` reads operands, `acc`, and earlier statements by name, converts each to `dtype` first and is evaluated in it
+    (predicates inside give bool, as `where` wants them; a predicate as the whole of `expr` gives bool). A "sum" is
+    accumulated in `dtype`; "argmax" gives a whole number in `dtype`, the first of equals.
+    One statement stands for one node of the op graph, so maps of different dtypes are never mixed in one expression.
     """
 
     name: str
     kind: str
     expr: Expr
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,9 @@ class Body:
     """The elementwise part of a step: read operands, run statements in order, store.
 
     operands: (name in expressions, value or buffer id); each broadcasts to the step's space by NumPy's rules.
-    stores: (value or buffer id, expr). All reads of an element happen before its stores. A row value is stored
-    to a buffer whose last axis is 1.
+    stores: (value or buffer id, expr) where expr is a variable (a statement's name, an operand, `acc`) or a constant, converted
+    to the buffer's dtype. All reads of an element happen before its stores. A row value is stored to a buffer whose
+    last axis is 1.
     """
 
     operands: tuple[tuple[str, int], ...] = ()
@@ -46,8 +51,8 @@ class Body:
 class Reduction:
     """A value summed (or max, min) beyond one row, after which a small body runs on the result, named `acc`.
 
-    axes: "all" -> result space (), or "leading" (all but the last axis) -> result space (last,). `expr` is evaluated in
-    the step's body; in a matmul step it is the variable `b`, operand b summed over the product's summed index
+    axes: "all" -> result space (), or "leading" (all but the last axis) -> result space (last,). `expr` is a
+    variable of the step's body; in a matmul step it is the variable `b`, operand b summed over the product's summed index
     (the bias gradient). Sums accumulate in `dtype`, in a fixed order.
     """
 
