@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .expr import Expr
 from .expr import var as expr_var
 from .options import Choice
-from .types import Shape, TensorType
+from .types import FLOAT_DTYPES, Shape, TensorType
 
 Attrs = tuple[tuple[str, object], ...]
 
@@ -167,13 +167,15 @@ class Builder:
         """Append `op(inputs)`; its type comes from the registry's shape rule."""
         from .ops import OPS
 
-        ids, pairs = tuple(inputs), tuple(sorted(attrs.items()))
-        key = (op, ids, pairs)
-        if key not in self._made:
-            inferred = OPS[op].infer(tuple(self.nodes[i].type for i in ids), dict(pairs))
-            self._made[key] = len(self.nodes)
-            self.nodes.append(Node(op, ids, pairs, inferred, self.origin))
-        return self._made[key]
+        ids = tuple(inputs)
+        key = (op, ids, tuple(sorted(attrs.items())))
+        found = self._made.get(key)
+        if found is None:
+            nodes = self.nodes
+            inferred = OPS[op].infer(tuple([nodes[i].type for i in ids]), attrs)
+            self._made[key] = found = len(nodes)
+            nodes.append(Node(op, ids, key[2], inferred, self.origin))
+        return found
 
     # --- leaves -------------------------------------------------------------------------------------------------
     def input(self, name: str, type: TensorType) -> int:
@@ -204,17 +206,43 @@ class Builder:
         return self.add("random", (step,), distribution=distribution, shape=shape, stream=stream)
 
     # --- elementwise, reductions, products ----------------------------------------------------------------------
-    def map(self, expr: Expr, *inputs: int, dtype: str | None = None, compute: str | None = None) -> int:
-        """`expr` over operands `x0, x1, ...`, which broadcast by NumPy's rules.
+    def map(
+        self,
+        expr: Expr,
+        *inputs: int,
+        dtype: str | None = None,
+        compute: str | None = None,
+        shape: Shape | None = None,
+        from_output: Expr | None = None,
+    ) -> int:
+        """`expr` over operands `x0, x1, ...`, which broadcast by NumPy's rules, and to `shape` where it is given.
 
         Operands are converted to `compute` (default: the result's dtype, or the first float operand's for a bool
         result) before the formula is evaluated; the result is stored as `dtype` (default: first float operand's).
+        `from_output` is the derivative of a map of one operand written with the map's own value `y`.
         """
-        return self.add("map", inputs, expr=expr, dtype=dtype, compute=compute)
+        nodes = self.nodes
+        if dtype is None or (compute is None and dtype == "bool"):
+            found = next((t for i in inputs if (t := nodes[i].type.dtype) in FLOAT_DTYPES), "float32")
+            dtype, compute = dtype or found, compute or found
+        attrs: dict[str, object] = {"compute": compute or dtype, "dtype": dtype, "expr": expr}
+        if shape is not None and all(nodes[i].type.shape != shape for i in inputs):
+            attrs["shape"] = shape
+        if from_output is not None:
+            attrs["from_output"] = from_output
+        return self.add("map", inputs, **attrs)
 
     def identity(self, node: int, dtype: str) -> int:
         """`node` converted to `dtype`; itself if it has it already."""
         return node if self.type(node).dtype == dtype else self.map(expr_var("x0"), node, dtype=dtype, compute=dtype)
+
+    def broadcast(self, node: int, shape: Shape, dtype: str | None = None) -> int:
+        """`node` repeated to `shape` and converted to `dtype` (default: its own); itself if nothing is to be done."""
+        type = self.nodes[node].type
+        dtype = dtype or type.dtype
+        if type.shape == shape and type.dtype == dtype:
+            return node
+        return self.map(expr_var("x0"), node, dtype=dtype, compute=dtype, shape=shape)
 
     def reduce(self, operator: str, node: int, axes: tuple[int, ...], dtype: str | None = None) -> int:
         """"sum", "max", "min" or "argmax" over `axes`, which stay as 1 (keepdims); sums accumulate in and give `dtype`."""
