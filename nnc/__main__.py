@@ -1,0 +1,5 @@
+"""`python -m nnc` is `nnc`."""
+
+from .cli import main
+
+raise SystemExit(main())

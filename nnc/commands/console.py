@@ -1,0 +1,23 @@
+"""Where a command writes: results to stdout, narration and diagnostics to stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TextIO
+
+
+def result(text: str, end: str = "\n") -> None:
+    """Print what the user asked for, where a pipe can take it."""
+    sys.stdout.write(text + end)
+
+
+def narrate(text: str) -> None:
+    """Say what is going on, out of the way of results."""
+    sys.stdout.flush()
+    sys.stderr.write(text + "\n")
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Colour belongs on a terminal, and never under NO_COLOR."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

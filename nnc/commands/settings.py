@@ -1,0 +1,68 @@
+"""Options that several commands share: `--set`, `--batch-size`, `--max-memory`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from nnc.grammar.diagnostics import Diagnostic, UsageError
+
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}  # bytes
+
+
+def add_set(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="override a `param` of the spec (repeatable)"
+    )
+
+
+def add_sizes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--batch-size", metavar="N|auto", help="samples per step; auto: the most --max-memory allows")
+    parser.add_argument("--max-memory", metavar="SIZE", help="refuse a plan that needs more to train, e.g. 64MiB")
+
+
+def params(arguments: argparse.Namespace) -> dict[str, object]:
+    """`--set units=64 --set rate=0.1` as a mapping of texts. Raises UsageError (E0805)."""
+    chosen: dict[str, object] = {}
+    for text in arguments.set:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise UsageError(
+                Diagnostic(
+                    "E0805", f"`--set {text}` does not say NAME=VALUE", helps=("write it as in `--set units=64`",)
+                )
+            )
+        if name in chosen:
+            raise UsageError(Diagnostic("E0805", f"`--set` gives `{name}` twice"))
+        chosen[name] = value
+    return chosen
+
+
+def batch_size(arguments: argparse.Namespace) -> int | str | None:
+    """A number of samples, "auto" or None. Raises UsageError (E0806)."""
+    text: str | None = arguments.batch_size
+    if text is None or text == "auto":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(
+            Diagnostic("E0806", f"`--batch-size {text}` is no number of samples", helps=("give 1 or more, or `auto`",))
+        )
+    return int(text)
+
+
+def max_memory_bytes(arguments: argparse.Namespace) -> int | None:
+    """`64MiB`, `1.5 GB` or plain bytes. Raises UsageError (E0806)."""
+    text: str | None = arguments.max_memory
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-z]*)", text.strip(), re.IGNORECASE)
+    unit = UNITS.get(match[2].upper()) if match else None
+    if match is None or unit is None:
+        raise UsageError(
+            Diagnostic(
+                "E0806",
+                f"`--max-memory {text}` is no size",
+                helps=("write a number and a unit: `64MiB`, `1.5GB`, `4096` (bytes)",),
+            )
+        )
+    return int(float(match[1]) * unit)
