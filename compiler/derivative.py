@@ -111,7 +111,7 @@ def _derivative(term: Expr, name: str) -> Expr:
         case 1:
             return build("mul", inner[0], _UNARY[term.op](args[0], y))
         case 2:
-            return _BINARY[term.op](*args, *inner, y)
+            return _BINARY[term.op](args[0], args[1], inner[0], inner[1], y)
         case _:
             return build("where", args[0], inner[1], inner[2])
 
@@ -263,7 +263,8 @@ def _mul(a: Expr, b: Expr) -> Expr | None:
         return build("div", a, b.args[1])
     if a.op == "div" and _is(a.args[0], 1):
         return build("div", b, a.args[1])
-    return _masked(a, b) or _masked(b, a)
+    masked = _masked(a, b)
+    return _masked(b, a) if masked is None else masked
 
 
 def _scale(c: Expr, x: Expr) -> Expr | None:

@@ -20,7 +20,8 @@ Array = npt.NDArray[Any]
 def evaluate(expr: Expr, bindings: Mapping[str, Array], dtype: npt.DTypeLike) -> Array:
     """The value of `expr`, its variables bound to arrays that broadcast by NumPy's rules.
 
-    Arrays are converted to `dtype` first; the result has it too, or is bool where the outermost operator is a predicate.
+    Arrays are converted to `dtype` first; the result has it too, or is bool where the outermost operator is a
+    predicate.
     """
     values: dict[Expr, Array] = {}
     with np.errstate(all="ignore"):
