@@ -29,6 +29,7 @@ class Hyperparameter:
     choices: tuple[str, ...] = ()
     keyword_only: bool = False
     optional: bool = False          # `none` is a legal value
+    alias: str = ""                 # a second name by which it may be given
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +88,4 @@ class LayerDef:
     max_inputs: int | None = 1
     is_activation: bool = False
     adapts: bool = False            # learns statistics from the training data before the first step
+    alias: str = ""                 # a second name: Keras's, where ours is shorter
