@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from ..expr import Expr
 from ..graph import Builder
+from ..options import Choice
 
-Defaults = Mapping[str, Any]      # argument name -> default, in positional order
+Defaults = Mapping[str, Any]                # argument name -> default, in positional order
+REQUIRED: Final = Choice("<required>")      # the default of an argument that has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,8 @@ class Activation:
     """formula(x, **arguments) for elementwise ones, else rows(builder, node) over the last axis.
 
     from_output(y, **arguments): the derivative written with the activation's own value, where that saves keeping x
-    (checked against the symbolic derivative by the tests). `logits_loss`: "softmax"/"sigmoid" where a crossentropy can be taken of x.
+    (checked against the symbolic derivative by the tests). `probability`: its values are probabilities, so a crossentropy
+    can be taken of x.
     """
 
     doc: str
@@ -37,10 +40,10 @@ class Loss:
     """formula(y_true, y_pred, **arguments): one element's loss, averaged over the last axis; or rows(builder, target,
     prediction, arguments) -> node whose last axis is 1: one row's loss.
 
-    Both take the prediction as the model gives it. from_logits(builder, target, logits, arguments) -> row node is the stable form,
-    used when `from_logits` is an argument set true, or the prediction is known to be `activation` of logits.
-    target: "like" (same shape as the prediction), "class" (integer class index, no last axis or 1), "one_hot" (like, a distribution).
-    prediction: "any" | "probability" | "positive" | "sign"; what the shapes stage warns or errs about.
+    Both take the prediction as the model gives it. from_logits(builder, target, logits, arguments) -> row node is the
+    stable form, used when `from_logits` is an argument set true, or the prediction is known to be `activation` of logits.
+    target: "like" (same shape as the prediction), "class" (integer class index, no last axis or 1), "one_hot" (like, a
+    distribution). prediction: "any" | "probability" | "positive" | "sign"; what the shapes stage warns or errs about.
     """
 
     doc: str
@@ -59,7 +62,7 @@ class Metric:
     """rows(builder, target, prediction, arguments) -> nodes, one per accumulator, each float, any shape with the batch:
     summed over everything they give the accumulators a0, a1, ... ; finish is a formula over a0.. and `rows`.
 
-    fits(target kind, prediction width) says for which outputs it makes sense ("class", "one_hot", "like").
+    `targets` says for which kinds of target it makes sense; `width`: the only width of a prediction it is defined for.
     """
 
     doc: str
@@ -67,6 +70,7 @@ class Metric:
     finish: Expr
     targets: tuple[str, ...] = ("like", "class", "one_hot")
     defaults: Defaults = field(default_factory=dict)
+    width: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,8 @@ class Initializer:
     """distribution: "constant" | "uniform" | "normal" | "truncated_normal" | "orthogonal" | "identity".
 
     scale(fan_in, fan_out, **arguments) -> (low, high) for uniform, (mean, stddev) for normals, (value,) for
-    constant, (gain,) for orthogonal and identity.
+    constant, (gain,) for orthogonal and identity. A distribution of "argument" is named by the argument `distribution`;
+    `initializers.draw` settles that and the fans.
     """
 
     doc: str
