@@ -1,0 +1,103 @@
+"""Arrays from a Python call, bound by name like files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from nnc.compiler.options import OutputConfig
+from nnc.compiler.plan import Plan
+from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.grammar.suggest import nearest
+
+from .dataset import Samples, bind
+from .slots import Slot, input_slots, target_slots
+from .source import Values
+
+
+def from_arrays(
+    plan: Plan, outputs: Iterable[OutputConfig], x: Any, y: Any = None, *, needs_targets: bool = True
+) -> Samples:
+    """Samples of arrays, lists or anything NumPy makes an array of; memory-mapped arrays stay so.
+
+    x, y: a dict by name of input and of output, or one array where there is one. A target that is an input
+    (an autoencoder's) may be left out of `y`.
+    Raises: DataError E0704 (missing), E0705 (superfluous), E0706-E0715.
+    """
+    inputs = input_slots(plan)
+    targets = target_slots(plan, outputs) if needs_targets else ()
+    problems: list[Diagnostic] = []
+    values = _by_feed(inputs, inputs, x, "x", problems)
+    if needs_targets:
+        sources = {slot.name: values[slot.feed] for slot in inputs if slot.feed in values}
+        needed = tuple(slot for slot in targets if slot.column not in sources)
+        values.update({slot.feed: sources[slot.column] for slot in targets if slot.column in sources})
+        values.update(_by_feed(targets, needed, y, "y", problems))
+    if problems:
+        raise DataError(*problems)
+    return bind((*inputs, *targets), values)
+
+
+def _by_feed(
+    slots: tuple[Slot, ...], needed: tuple[Slot, ...], given: Any, argument: str, problems: list[Diagnostic]
+) -> dict[str, Values]:
+    """What an argument gives for `slots`, by feed; every slot of `needed` must be among it."""
+    if given is None and not needed:
+        return {}
+    if isinstance(given, Mapping):
+        return _from_mapping(slots, needed, given, argument, problems)
+    if given is None:
+        problems += [_missing(slot, argument) for slot in needed]
+        return {}
+    if len({slot.column for slot in slots}) != 1:
+        names = ", ".join(f'"{slot.name}": ...' for slot in slots)
+        kind = "inputs" if argument == "x" else "targets"
+        text = f"`{argument}` is one array, but the model has {len(slots)} {kind}"
+        helps = (f"give them by name: {argument} = {{{names}}}",) if slots else ()
+        problems.append(Diagnostic("E0704", text, place=f"argument `{argument}`", helps=helps))
+        return {}
+    array = _as_array(given, slots[0].name, problems)
+    return {} if array is None else {slot.feed: array for slot in slots}
+
+
+def _from_mapping(
+    slots: tuple[Slot, ...], needed: tuple[Slot, ...], given: Mapping[Any, Any], argument: str,
+    problems: list[Diagnostic],
+) -> dict[str, Values]:
+    known = tuple(dict.fromkeys(name for slot in slots for name in (slot.name, slot.column)))
+    found: dict[str, Values] = {}
+    for name, array in given.items():
+        if name not in known:
+            problems.append(_superfluous(str(name), known, argument))
+            continue
+        value = _as_array(array, str(name), problems)
+        # the name of an output goes before the name of a column that several outputs may share
+        named = [slot for slot in slots if slot.name == name]
+        for slot in named or [slot for slot in slots if slot.column == name and slot.name not in given]:
+            if value is not None:
+                found[slot.feed] = value
+    problems += [_missing(slot, argument) for slot in needed if slot.name not in given and slot.column not in given]
+    return found
+
+
+def _superfluous(name: str, known: tuple[str, ...], argument: str) -> Diagnostic:
+    near = nearest(name, known)
+    helps = (f"did you mean {' or '.join(f'`{word}`' for word in near)}?",) if near else ()
+    kind = "input" if argument == "x" else "output"
+    return Diagnostic("E0705", f"`{name}` is no {kind} of the model", place=f"argument `{argument}`",
+                      notes=(f"the model has {', '.join(f'`{word}`' for word in known)}",), helps=helps)
+
+
+def _missing(slot: Slot, argument: str) -> Diagnostic:
+    return Diagnostic("E0704", f"there is nothing for {slot.role} `{slot.name}`", place=f"argument `{argument}`",
+                      notes=(f"expected {slot.type}",))
+
+
+def _as_array(given: Any, name: str, problems: list[Diagnostic]) -> Values | None:
+    origin = f"array `{name}`"
+    try:
+        return Values(np.asarray(given), origin)
+    except (ValueError, TypeError):
+        problems.append(Diagnostic("E0708", f"`{name}` makes no array: its rows have different lengths", place=origin))
+        return None

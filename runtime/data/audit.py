@@ -1,0 +1,207 @@
+"""Turns what a reader found into what a plan is fed, and finds before the first step what is wrong with it.
+
+An array that has the right type already is passed on as it lies, memory-mapped or not; all checks go through it in
+blocks. Nothing is ever broadcast into place or rounded: a value that does not fit is an error with its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import prod
+from typing import Final
+
+import numpy as np
+from nnc.compiler.types import BATCH
+from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.runtime.protocol import Array
+
+from .slots import Slot
+from .source import Values
+
+_BLOCK_BYTES: Final = 1 << 24
+_KIND_NAMES: Final = {"U": "text", "S": "text", "O": "Python objects", "c": "complex numbers", "M": "dates",
+                      "m": "time spans", "V": "records"}
+
+
+def to_feed(slot: Slot, values: Values) -> Array:
+    """`values` as the array that `slot` is fed, shape and dtype exactly the plan's.
+
+    Raises: DataError E0707 (no rows), E0708 (shape), E0709 (dtype, or a value that its dtype cannot hold), E0712 (NaN,
+    infinity), E0713 (label outside the classes, target outside its loss's range), E0714 (fractional label),
+    E0715 (class indices for one-hot, or back).
+    """
+    if values.array.dtype.kind not in "buif":
+        raise DataError(_wrong_kind(slot, values))
+    array = _shaped(slot, values)
+    if not len(array):
+        text = f"there are no samples for {slot.role} `{slot.name}`"
+        raise DataError(Diagnostic("E0707", text, place=values.origin))
+    shaped = Values(array, values.origin, values.columns, values.line_of)
+    _refuse_values(slot, shaped)
+    return _converted(slot, array)
+
+
+def _wrong_kind(slot: Slot, values: Values) -> Diagnostic:
+    found = _KIND_NAMES.get(values.array.dtype.kind, str(values.array.dtype))
+    return Diagnostic("E0709", f"{slot.role} `{slot.name}` needs numbers", place=values.origin,
+                      notes=(f"expected {slot.type}, found {found}",))
+
+
+# --- shape ----------------------------------------------------------------------------------------------------------
+def _shaped(slot: Slot, values: Values) -> Array:
+    """The array with the sample shape of the slot: a table's columns fill it in order, `[n]` is as good as `[n, 1]`."""
+    array = values.array
+    if array.ndim == 0:
+        raise DataError(_wrong_shape(slot, values, "one number is not a list of samples"))
+    expected = tuple(int(dim) for dim in slot.sample_shape)
+    found = array.shape[1:]
+    if found == expected:
+        return array
+    if (values.columns or prod(found) == prod(expected) == 1) and prod(found) == prod(expected):
+        return array.reshape(len(array), *expected)
+    raise DataError(_confused_targets(slot, values) or _wrong_shape(slot, values))
+
+
+def _wrong_shape(slot: Slot, values: Values, *notes: str) -> Diagnostic:
+    if values.columns:
+        found = f"{len(values.columns)} column{'s' if len(values.columns) > 1 else ''}"
+    else:
+        found = str(list(values.array.shape))
+    expected = ", ".join("n" if dim == BATCH else str(dim) for dim in slot.type.shape)
+    helps: tuple[str, ...] = ()
+    if not slot.is_target and slot.sample_shape == values.array.shape:
+        helps = ("one sample still needs the axis of samples: array[None]",)
+    return Diagnostic("E0708", f"{slot.role} `{slot.name}` does not have the shape that the model expects",
+                      place=values.origin, notes=(f"expected [{expected}], found {found}", *notes), helps=helps)
+
+
+def _confused_targets(slot: Slot, values: Values) -> Diagnostic | None:
+    """Class indices where one-hot rows are expected, or the reverse."""
+    found = values.array.shape[1:]
+    if slot.kind == "class" and found == (slot.classes,):
+        return Diagnostic(
+            "E0715", f"target `{slot.name}` is one-hot, but its loss expects class indices", place=values.origin,
+            notes=(f"expected [n], found {list(values.array.shape)}",),
+            helps=("use the loss `categorical_crossentropy`, or give the class of each row: y.argmax(axis=-1)",))
+    if slot.kind == "one_hot" and prod(found) == 1:
+        return Diagnostic(
+            "E0715", f"target `{slot.name}` holds class indices, but its loss expects one-hot rows",
+            place=values.origin,
+            notes=(f"expected [n, {slot.sample_shape[-1]}], found {list(values.array.shape)}",),
+            helps=("use the loss `sparse_categorical_crossentropy`",))
+    return None
+
+
+# --- values ---------------------------------------------------------------------------------------------------------
+def _refuse_values(slot: Slot, values: Values) -> None:
+    """The first value of each sort that does not fit."""
+    problems: list[Diagnostic] = []
+    array = values.array
+    if array.dtype.kind == "f":
+        problems = _find(slot, values, lambda block: ~np.isfinite(block), _not_finite)
+    if slot.kind == "class":
+        if array.dtype.kind == "f" and not problems:
+            problems = _find(slot, values, lambda block: block != np.floor(block), _fractional)
+        if not problems:
+            problems = _find(slot, values, lambda block: (block < 0) | (block >= slot.classes), _no_class)
+    elif not problems:
+        if (slot.low, slot.high) != (-np.inf, np.inf):
+            problems = _find(slot, values, lambda block: (block < slot.low) | (block > slot.high), _out_of_range)
+        problems = problems or _unfit(slot, values)
+    if problems:
+        raise DataError(*problems)
+
+
+def _find(
+    slot: Slot, values: Values, is_wrong: Callable[[Array], Array], describe: Callable[[Slot, float, str], Diagnostic]
+) -> list[Diagnostic]:
+    """One diagnostic of the first wrong value, with a count of all."""
+    first: tuple[int, ...] | None = None
+    count = 0
+    for start, block in _blocks(values.array):
+        wrong = is_wrong(block)
+        found = int(np.count_nonzero(wrong))
+        if found and first is None:
+            index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+            first = (start + int(index[0]), *map(int, index[1:]))
+        count += found
+    if first is None:
+        return []
+    diagnostic = describe(slot, values.array[first].item(), values.place(first[0], _position(values, first[1:])))
+    notes = (f"{count:,} such values in all",) if count > 1 else ()
+    return [Diagnostic(diagnostic.code, diagnostic.message, place=diagnostic.place,
+                       notes=(*diagnostic.notes, *notes), helps=diagnostic.helps)]
+
+
+def _position(values: Values, index: tuple[int, ...]) -> tuple[int, ...]:
+    """The index within a sample; for a table, the number of the column."""
+    if not values.columns:
+        return () if values.array.shape[1:] == (1,) else index
+    return (int(np.ravel_multi_index(index, values.array.shape[1:])) if index else 0,)
+
+
+def _blocks(array: Array) -> Iterator[tuple[int, Array]]:
+    """Consecutive rows of about 16 MiB, each with the number of its first row."""
+    rows = max(1, _BLOCK_BYTES // max(1, array.itemsize * prod(array.shape[1:])))
+    for start in range(0, len(array), rows):
+        yield start, array[start : start + rows]
+
+
+def _not_finite(slot: Slot, value: float, place: str) -> Diagnostic:
+    name = "NaN" if value != value else "infinity"
+    return Diagnostic("E0712", f"{slot.role} `{slot.name}` holds {name}", place=place,
+                      helps=("clean the data before training: one such value spoils every weight",))
+
+
+def _fractional(slot: Slot, value: float, place: str) -> Diagnostic:
+    return Diagnostic("E0714", f"target `{slot.name}` has the label {value}, which is no class index", place=place,
+                      notes=(f"expected a whole number from 0 to {slot.classes - 1}",),
+                      helps=("for a quantity use a regression loss such as `mse`",))
+
+
+def _no_class(slot: Slot, value: float, place: str) -> Diagnostic:
+    shown = int(value)
+    helps: tuple[str, ...] = ()
+    if shown == slot.classes:
+        helps = (f"labels count from 0: subtract 1 from each, or give the output {slot.classes + 1} units",)
+    elif shown == -1:
+        helps = ("give -1 and 1 as 0 and 1",)
+    text = f"target `{slot.name}` has the label {shown}, outside its {slot.classes} classes"
+    return Diagnostic("E0713", text, place=place, notes=(f"expected 0 to {slot.classes - 1}",), helps=helps)
+
+
+def _out_of_range(slot: Slot, value: float, place: str) -> Diagnostic:
+    bounds = f"at least {slot.low:g}" if slot.high == np.inf else f"from {slot.low:g} to {slot.high:g}"
+    return Diagnostic("E0713", f"target `{slot.name}` has the value {value:g}", place=place,
+                      notes=(f"`{slot.loss}` expects targets {bounds}",))
+
+
+# --- dtype ----------------------------------------------------------------------------------------------------------
+def _unfit(slot: Slot, values: Values) -> list[Diagnostic]:
+    """A value that the plan's dtype cannot hold: a fraction or too large a number for an integer, 2 for a bool."""
+    expected, found = np.dtype(slot.type.dtype), values.array.dtype
+    if np.can_cast(found, expected, "safe") or (expected.kind == "f" and found.kind in "bui"):
+        return []
+    if expected.kind == "f":
+        limit = float(np.finfo(expected.name).max)
+        wrong: Callable[[Array], Array] = lambda block: np.abs(block) > limit  # noqa: E731
+    elif expected.kind == "b":
+        wrong = lambda block: (block != 0) & (block != 1)  # noqa: E731
+    else:
+        bounds = np.iinfo(expected.name)
+        wrong = lambda block: (block < bounds.min) | (block > bounds.max) | (block != np.floor(block))  # noqa: E731
+    return _find(slot, values, wrong, _cannot_hold)
+
+
+def _cannot_hold(slot: Slot, value: float, place: str) -> Diagnostic:
+    text = f"{slot.role} `{slot.name}` has the value {value}, which {slot.type.dtype} cannot hold"
+    helps = () if slot.is_target else ("declare the input with a wider type, or convert the data",)
+    return Diagnostic("E0709", text, place=place, helps=helps)
+
+
+def _converted(slot: Slot, array: Array) -> Array:
+    """The array in the plan's dtype and in C order; itself where it is so already."""
+    dtype = np.dtype(slot.type.dtype)
+    if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:
+        return array
+    return np.ascontiguousarray(array, dtype)

@@ -1,0 +1,114 @@
+"""Reads every file that a data section names once, with all columns that anything wants of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from nnc.compiler.options import Source
+from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.grammar.suggest import nearest
+
+from .readers import READERS
+from .source import Contents, Request, Values, expand, missing_key
+
+_FileKey = tuple[str, str, tuple[tuple[str, object], ...]]
+
+
+class FileSet:
+    """The files below one directory. Problems are collected in `problems`, each once; what could be read is given."""
+
+    def __init__(self, base_dir: Path) -> None:
+        self.base_dir = base_dir
+        self.problems: list[Diagnostic] = []
+        self._contents: dict[_FileKey, Contents | None] = {}
+
+    def read(self, bound: Iterable[tuple[str, Source]]) -> dict[str, Values]:
+        """The values of each bound name whose source could be read."""
+        pairs = tuple(bound)
+        wanted: dict[_FileKey, tuple[dict[str, None], dict[str, None]]] = {}
+        for name, source in pairs:
+            keys, optional = wanted.setdefault(_key(source), ({}, {}))
+            if source.columns is None:
+                optional[name] = None
+            else:
+                keys.update(dict.fromkeys(source.columns))
+        values = {}
+        for name, source in pairs:
+            keys, optional = wanted[_key(source)]
+            contents = self._open(source, tuple(keys), tuple(optional))
+            if contents is None:
+                continue
+            try:
+                values[name] = _select(name, source, contents)
+            except DataError as error:
+                self.problems += error.diagnostics
+        return values
+
+    def _open(self, source: Source, keys: tuple[str, ...], optional: tuple[str, ...]) -> Contents | None:
+        """A file's contents; None if it cannot be read, which is reported once."""
+        key = (*_key(source)[:2], (*_key(source)[2], ("keys", keys), ("optional", optional)))
+        if key not in self._contents:
+            path = self.base_dir / source.path
+            request = Request(path, source.path, keys, optional, dict(source.options))
+            try:
+                _refuse_absent(path, source.path)
+                self._contents[key] = READERS[source.reader](request)
+            except DataError as error:
+                self.problems += error.diagnostics
+                self._contents[key] = None
+            except OSError as error:
+                text = f"cannot read `{source.path}`: {error.strerror}"
+                self.problems.append(Diagnostic("E0702", text, place=source.path))
+                self._contents[key] = None
+        return self._contents[key]
+
+
+def _key(source: Source) -> _FileKey:
+    return source.reader, source.path, source.options
+
+
+def _refuse_absent(path: Path, name: str) -> None:
+    if path.is_file():
+        return
+    if path.is_dir():
+        raise DataError(Diagnostic("E0702", f"`{name}` is a directory, not a file", place=name))
+    folder = path.parent
+    notes: tuple[str, ...]
+    helps: tuple[str, ...] = ("paths are relative to the .nn file; `--data DIR` names another directory",)
+    if folder.is_dir():
+        notes = (f"looked in {folder.resolve()}",)
+        near = nearest(path.name, tuple(sorted(entry.name for entry in folder.iterdir())))
+        if near:
+            helps = (f"did you mean {' or '.join(f'`{n}`' for n in near)}?",)
+    else:
+        notes = (f"there is no directory {folder.resolve()}",)
+    raise DataError(Diagnostic("E0701", f"there is no file `{name}`", place=name, notes=notes, helps=helps))
+
+
+def _select(name: str, source: Source, contents: Contents) -> Values:
+    """The array, or the columns side by side, that `source` asks for under `name`."""
+    if source.columns is None:
+        keys = _implied_keys(name, source, contents)
+    elif contents.is_table:
+        keys = expand(source.columns, contents.names)
+    else:
+        keys = source.columns[:1]
+    if not contents.is_table:
+        label = f"{source.path}[{keys[0]}]" if keys[0] else source.path
+        return Values(contents.arrays[keys[0]], label)
+    stacked = np.stack([contents.arrays[key] for key in keys], axis=1)
+    return Values(stacked, source.path, keys, contents.line_of)
+
+
+def _implied_keys(name: str, source: Source, contents: Contents) -> tuple[str, ...]:
+    """What a source without columns stands for: the file's one array, or the column or array of the name itself."""
+    if name in contents.arrays:
+        return (name,)
+    if "" in contents.arrays:
+        return ("",)
+    what = "column" if contents.is_table else "array"
+    request = Request(Path(source.path), source.path)
+    example = f"name it: {source.reader}(\"{source.path}\")[{contents.names[0] if contents.names else name}]"
+    raise DataError(missing_key(request, name, contents.names, what, example))

@@ -1,0 +1,69 @@
+"""Reads IDX files, the format of MNIST: a magic number, the shape, then the elements, big-endian; plain or gzipped.
+
+A plain file is memory-mapped; a gzipped one is unpacked straight into its array, once.
+Source: http://yann.lecun.com/exdb/mnist, "THE IDX FILE FORMAT".
+"""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from math import prod
+from typing import BinaryIO, Final, cast
+
+import numpy as np
+from nnc.runtime.protocol import Array
+
+from .source import Contents, Request, unreadable
+
+_DTYPES: Final = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+
+
+def read_idx(request: Request) -> Contents:
+    """The array of an IDX file, under the key "". Gzip is known by its content. Raises: DataError E0702."""
+    with request.path.open("rb") as file:
+        zipped = file.read(2) == _GZIP_MAGIC
+    try:
+        if zipped:
+            with gzip.open(request.path, "rb") as unpacked:
+                return Contents({"": _unpack(request, cast(BinaryIO, unpacked))})
+        with request.path.open("rb") as file:
+            dtype, shape, offset = _read_head(request, file)
+        size = request.path.stat().st_size - offset
+        if size != prod(shape) * dtype.itemsize:
+            raise _wrong_size(request, prod(shape) * dtype.itemsize, size)
+        if not prod(shape):
+            return Contents({"": np.empty(shape, dtype)})
+        return Contents({"": np.memmap(request.path, dtype, "r", offset, shape)})
+    except (OSError, EOFError, zlib.error) as error:
+        raise unreadable(request, f"is damaged: {error}") from None
+
+
+def _unpack(request: Request, file: BinaryIO) -> Array:
+    dtype, shape, _ = _read_head(request, file)
+    expected = prod(shape) * dtype.itemsize
+    # a header of 2**32 rows in a short file must not take memory: the array grows only as bytes arrive
+    data = bytearray()
+    while len(data) < expected and (piece := file.read(min(1 << 22, expected - len(data)))):
+        data += piece
+    if len(data) != expected or file.read(1):
+        raise _wrong_size(request, expected, len(data) if len(data) < expected else len(data) + 1)
+    return np.frombuffer(data, dtype).reshape(shape)
+
+
+def _read_head(request: Request, file: BinaryIO) -> tuple[np.dtype[np.generic], tuple[int, ...], int]:
+    """Element type, shape, and where the elements start."""
+    head = file.read(4)
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _DTYPES or head[3] == 0:
+        raise unreadable(request, "is no IDX file: its first four bytes are no magic number of the format")
+    sizes = file.read(4 * head[3])
+    if len(sizes) < 4 * head[3]:
+        raise unreadable(request, "ends within its header")
+    return np.dtype(_DTYPES[head[2]]), struct.unpack(f">{head[3]}I", sizes), 4 + len(sizes)
+
+
+def _wrong_size(request: Request, expected: int, found: int) -> Exception:
+    there = f"{found:,} are there" if found < expected else "more are there"
+    return unreadable(request, f"is torn: its header promises {expected:,} bytes of elements, and {there}")

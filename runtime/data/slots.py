@@ -1,0 +1,81 @@
+"""What a plan wants to be fed, name by name, and how each target will be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import inf
+from typing import Final
+
+from nnc.compiler.options import OutputConfig
+from nnc.compiler.plan import Plan
+from nnc.compiler.types import INTEGER_DTYPES, Shape, TensorType
+
+# Losses whose targets have a range of their own, beyond what their type says.
+_RANGES: Final[dict[str, tuple[float, float]]] = {
+    "binary_crossentropy": (0.0, 1.0),
+    "categorical_crossentropy": (0.0, 1.0),
+    "kl_divergence": (0.0, 1.0),
+    "poisson": (0.0, inf),
+    "hinge": (-1.0, 1.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One input or target.
+
+    name: as the user calls it; for a target, the output's name. column: the name its data goes by (`target = ...` of
+    an output). feed: its name in the plan's programs. kind: "input", or a target that is "class" (an index below
+    `classes`), "one_hot", or "like" the prediction. low, high: bounds of its values.
+    """
+
+    name: str
+    column: str
+    feed: str
+    kind: str
+    type: TensorType
+    loss: str = ""
+    classes: int = 0
+    low: float = -inf
+    high: float = inf
+
+    @property
+    def is_target(self) -> bool:
+        return self.kind != "input"
+
+    @property
+    def sample_shape(self) -> Shape:
+        return self.type.shape[1:]
+
+    @property
+    def role(self) -> str:
+        return "target" if self.is_target else "input"
+
+
+def input_slots(plan: Plan) -> tuple[Slot, ...]:
+    return tuple(Slot(i.name, i.name, i.name, "input", i.type) for i in plan.inputs)
+
+
+def target_slots(plan: Plan, outputs: Iterable[OutputConfig] = ()) -> tuple[Slot, ...]:
+    """The targets of `plan`; `outputs` say which data each is compared with, and by which loss."""
+    configs = {output.name: output for output in outputs}
+    widths = {output.name: output.type.shape[-1] for output in plan.outputs}
+    slots = []
+    for target in plan.targets:
+        name = target.name.removeprefix("target.")
+        config = configs.get(name)
+        loss = config.loss.name if config is not None and config.loss is not None else ""
+        column = config.target if config is not None and config.target is not None else name
+        kind = _kind(loss, target.type)
+        low, high = _RANGES.get(loss, (-inf, inf))
+        width = widths[name]
+        classes = width if kind == "class" and isinstance(width, int) else 0
+        slots.append(Slot(name, column, f"target.{name}", kind, target.type, loss, classes, low, high))
+    return tuple(slots)
+
+
+def _kind(loss: str, type: TensorType) -> str:
+    if type.dtype in INTEGER_DTYPES or loss.startswith("sparse_"):
+        return "class"
+    return "one_hot" if loss == "categorical_crossentropy" else "like"

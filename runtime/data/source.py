@@ -1,0 +1,105 @@
+"""What a reader takes and gives. One reader per kind of file, each in a file of its own, listed in `readers.py`.
+
+A reader is a function `Request -> Contents`; it reads only what it was asked for and raises `DataError`
+with the file, and where it can the row and the column, of everything it cannot make sense of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nnc.compiler.options import Value
+from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.grammar.suggest import nearest
+from nnc.runtime.protocol import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One file and what is wanted of it.
+
+    `name` is the path as the user wrote it, for messages. `keys`: names of columns (csv, parquet), where `a..b` is a
+    run of columns, or of arrays (npz); a wish in `optional` is passed over if the file has it not.
+    """
+
+    path: Path
+    name: str
+    keys: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    options: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Arrays found in a file, rows along axis 0, by key; the one array of a file without names has the key "".
+
+    `names` are all keys the file has, read or not. `is_table`: each array is one column, so one-dimensional.
+    `line_of` gives the line of the file, counted from 1, on which a row (from 0) stands.
+    """
+
+    arrays: Mapping[str, Array]
+    names: tuple[str, ...] = ()
+    is_table: bool = False
+    line_of: Callable[[int], int] | None = None
+
+
+Reader = Callable[[Request], Contents]
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The samples bound to one name, with what it takes to point at one of them.
+
+    `origin` is a file's or an argument's name; `columns`, if any, name the entries of the last axis.
+    """
+
+    array: Array
+    origin: str
+    columns: tuple[str, ...] = ()
+    line_of: Callable[[int], int] | None = None
+
+    def place(self, row: int, position: tuple[int, ...] = ()) -> str:
+        """`data/iris.csv, line 18 (row 17), column petal_length`; rows are counted from 1 after the header."""
+        where = f"row {row + 1}"
+        if self.line_of is not None:
+            where = f"line {self.line_of(row)} ({where})"
+        if self.columns:
+            return f"{self.origin}, {where}, column {self.columns[position[-1] if position else 0]}"
+        if position:
+            return f"{self.origin}, {where}, position [{', '.join(map(str, position))}]"
+        return f"{self.origin}, {where}"
+
+
+def unreadable(request: Request, problem: str, *helps: str, place: str = "") -> DataError:
+    """The error of a file that is not what its reader expects."""
+    return DataError(Diagnostic("E0702", f"`{request.name}` {problem}", place=place or request.name, helps=helps))
+
+
+def missing_key(request: Request, key: str, names: tuple[str, ...], what: str, *helps: str) -> Diagnostic:
+    """A column or an array that the file has not, with near misses."""
+    near = nearest(key, names)
+    shown = ", ".join(f"`{name}`" for name in names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    if near:
+        helps = (f"did you mean {' or '.join(f'`{name}`' for name in near)}?", *helps)
+    notes = (f"the file has {shown}" if names else "the file has none",)
+    return Diagnostic("E0703", f"`{request.name}` has no {what} `{key}`", place=request.name, notes=notes, helps=helps)
+
+
+def expand(keys: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """`keys` with each run `a..b` replaced by the columns from `a` to `b`, both included.
+
+    A run with an end that is no column of `names` becomes its two ends, so that the missing one is reported by name.
+    """
+    found: list[str] = []
+    for key in keys:
+        first, dots, last = key.partition("..")
+        if not dots or key in names:
+            found.append(key)
+        elif first in names and last in names:
+            start, stop = names.index(first), names.index(last)
+            found += names[start : stop + 1] if start <= stop else names[stop : start + 1][::-1]
+        else:
+            found += (first, last)
+    return tuple(found)
