@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from nnc.grammar.diagnostics import NncError
+from nnc.grammar.diagnostics import Diagnostic, NncError
 
 from . import settings
 from .console import result
@@ -26,7 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
     from nnc.compiler.pipeline import check_source
 
     options = CompileOptions(params=settings.params(arguments))
-    problems, passed = [], []
+    problems: list[Diagnostic] = []
+    passed: list[str] = []
     for source in read_all(arguments.specs):
         try:
             network = check_source(source, options)

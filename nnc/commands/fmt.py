@@ -27,15 +27,17 @@ def run(arguments: argparse.Namespace) -> int:
     from nnc.grammar.format import format_module
     from nnc.grammar.parse import parse
 
-    problems, changed, texts = [], 0, []
+    problems: list[Diagnostic] = []
+    texts: list[tuple[SourceFile, str]] = []
     for source in read_all(arguments.specs):
         try:
             texts.append((source, format_module(parse(source))))
         except NncError as error:
             problems += error.diagnostics
+    changed = False
     for source, text in texts:
         if arguments.check:
-            changed += _report_change(source, text)
+            changed |= _report_change(source, text)
         elif arguments.stdout or source.name == "<stdin>":
             result(text, end="")
         elif text != source.text:

@@ -80,7 +80,8 @@ def bundled_path(name: str) -> Path | None:
 
 def read_all(names: Iterable[str]) -> tuple[SourceFile, ...]:
     """Read several specs; every one that cannot be read is reported."""
-    sources, problems = [], []
+    sources: list[SourceFile] = []
+    problems: list[Diagnostic] = []
     for name in names:
         try:
             sources.append(read_source(name))

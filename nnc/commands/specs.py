@@ -52,7 +52,7 @@ def _copy(name: str, directory: Path) -> int:
 
 def _copy_file(source: Path, target: Path) -> None:
     if target.exists():
-        raise UsageError(Diagnostic("E0807", f"`{target}` is there already", helps=("copy to another place: `--to DIR`",)))
+        raise UsageError(Diagnostic("E0807", f"`{target}` is there already", helps=("copy elsewhere: `--to DIR`",)))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
