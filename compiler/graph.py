@@ -202,7 +202,7 @@ class Builder:
         return self.add("iota", size=size)
 
     def random(self, distribution: str, shape: Shape, stream: int, step: int) -> int:
-        """float32 "uniform" in [0, 1) or standard "normal": Philox4x32-10 keyed by seed, stream, step and element index."""
+        """float32 "uniform" in [0, 1) or standard "normal": Philox4x32-10 of seed, stream, step and element index."""
         return self.add("random", (step,), distribution=distribution, shape=shape, stream=stream)
 
     # --- elementwise, reductions, products ----------------------------------------------------------------------
@@ -240,12 +240,11 @@ class Builder:
         """`node` repeated to `shape` and converted to `dtype` (default: its own); itself if nothing is to be done."""
         type = self.nodes[node].type
         dtype = dtype or type.dtype
-        if type.shape == shape and type.dtype == dtype:
-            return node
-        return self.map(expr_var("x0"), node, dtype=dtype, compute=dtype, shape=shape)
+        node = self.identity(node, dtype)  # before it is repeated: few elements to convert
+        return node if type.shape == shape else self.map(expr_var("x0"), node, shape=shape, dtype=dtype)
 
     def reduce(self, operator: str, node: int, axes: tuple[int, ...], dtype: str | None = None) -> int:
-        """"sum", "max", "min" or "argmax" over `axes`, which stay as 1 (keepdims); sums accumulate in and give `dtype`."""
+        """"sum", "max", "min" or "argmax" over `axes`, which stay as 1; sums accumulate in and give `dtype`."""
         return self.add("reduce", (node,), operator=operator, axes=axes, dtype=dtype)
 
     def matmul(self, a: int, b: int, transpose_a: bool = False, transpose_b: bool = False) -> int:

@@ -25,7 +25,8 @@ class OpDef:
     evaluate(arrays, attrs, rows) -> array: the NumPy meaning, plain and unplanned; None for leaves that are fed.
     vjp(builder, node, node id, gradient id) -> one gradient id, or None, per input.
     flops(input types, result type, batch) -> floating-point operations.
-    kernel: how fusion treats it: "leaf", "map", "reduce", "matmul", "view", "concat", "gather", "scatter_add", "random".
+    kernel: how fusion treats it: "leaf", "map", "reduce", "matmul", "view", "concat", "gather", "scatter_add" or
+    "random".
     """
 
     name: str

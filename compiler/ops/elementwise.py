@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,13 +49,13 @@ def _infer_map(inputs: tuple[TensorType, ...], attrs: OpAttrs) -> TensorType:
     return TensorType(attrs["dtype"], shape)
 
 
-@lru_cache(maxsize=None)
+@cache
 def operand_count(expr: Expr) -> int:
     """One more than the highest operand `xk` that `expr` reads."""
     return max((OPERAND_NAMES.index(name) + 1 for name in variables(expr)), default=0)
 
 
-@lru_cache(maxsize=None)
+@cache
 def operation_count(expr: Expr) -> int:
     """Scalar operations in `expr`, shared terms once."""
     return sum(1 for term in walk(expr) if term.args)
@@ -73,7 +73,7 @@ def _evaluate_map(arrays: tuple[Array, ...], attrs: OpAttrs, rows: int) -> Array
     return np.array(np.broadcast_to(np.asarray(value), np.broadcast_shapes(*shapes)), dtype)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _gradient_formula(expr: Expr, wrt: int, from_output: Expr | None) -> tuple[Expr, tuple[str, ...]]:
     """g * d expr / d x[wrt] over operands renumbered x0, x1, ...; and what those are: "g", "y" or an operand's name.
 

@@ -73,7 +73,8 @@ def _infer_slice(inputs: tuple[TensorType, ...], attrs: OpAttrs) -> TensorType:
 
 def _evaluate_slice(arrays: tuple[Array, ...], attrs: OpAttrs, rows: int) -> Array:
     index = (slice(None),) * attrs["axis"] + (slice(attrs["start"], attrs["stop"]),)
-    return arrays[0][index]
+    part: Array = arrays[0][index]
+    return part
 
 
 def _vjp_slice(builder: Builder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
