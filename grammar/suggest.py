@@ -20,7 +20,8 @@ def nearest(word: str, candidates: Iterable[str], limit: int = 3) -> tuple[str, 
         if cost is not None and candidate != word:
             ranked.append((cost, order, candidate))
     ranked.sort()
-    close = [candidate for cost, _, candidate in ranked if cost <= ranked[0][0] + 1]
+    slack = 1 if ranked and ranked[0][0] else 0  # beside the very same letters nothing else is near
+    close = [candidate for cost, _, candidate in ranked if cost <= ranked[0][0] + slack]
     return tuple(close[:limit])
 
 

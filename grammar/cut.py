@@ -1,0 +1,214 @@
+"""Tokens -> statements: brackets are matched over the whole file, and a statement ends at the end of its line.
+
+A statement goes on over line ends inside a bracket and before a line that begins with `->`. One whose bracket is
+never closed ends where a line at the margin looks like a new statement, so that it costs no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .diagnostics import Diagnostic, Label
+from .source import Span
+from .tokens import NEWLINE, Token
+
+OPENING = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+CLOSING = {close: open_ for open_, close in OPENING.items()}
+BRACKETS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The tokens of one statement, keywords marked, superfluous line ends taken out; `diagnostics` of its brackets."""
+
+    tokens: list[Token]
+    diagnostics: list[Diagnostic]
+
+
+def cut(tokens: list[Token], keywords: dict[str, str]) -> Iterator[Piece]:
+    """The statements of a file, in order. `keywords` maps a word to the type of its token."""
+    partners = match_brackets(tokens)
+    position = 0
+    while position < len(tokens):
+        if tokens[position].type == NEWLINE:
+            position += 1
+            continue
+        end, unclosed = _statement_end(tokens, partners, position, keywords)
+        diagnostics = list(_bracket_errors(tokens, partners, position, end, unclosed))
+        piece = tokens[position:end]
+        if any(token.type == NEWLINE for token in piece):
+            piece = _drop_line_ends(piece)
+        yield Piece(_mark_keywords(piece, keywords), diagnostics)
+        position = end
+
+
+def match_brackets(tokens: list[Token]) -> dict[int, int]:
+    """For the index of each bracket that of its partner, -1 where it has none."""
+    partners: dict[int, int] = {}
+    stack: list[int] = []
+    count = dict.fromkeys(OPENING, 0)
+    for index, token in enumerate(tokens):
+        type_ = token.type
+        if type_ in OPENING:
+            stack.append(index)
+            count[type_] += 1
+        elif type_ in CLOSING:
+            wanted = CLOSING[type_]
+            partners[index] = -1
+            while count[wanted] and partners[index] < 0:
+                opening = stack.pop()
+                count[tokens[opening].type] -= 1
+                matches = tokens[opening].type == wanted
+                partners[opening] = index if matches else -1
+                partners[index] = opening if matches else -1
+    partners.update((index, -1) for index in stack)
+    return partners
+
+
+def _statement_end(
+    tokens: list[Token], partners: dict[int, int], start: int, keywords: dict[str, str]
+) -> tuple[int, int | None]:
+    """The index behind the statement that begins at `start`, and its bracket that is never closed, if any."""
+    index = start
+    while index < len(tokens):
+        token = tokens[index]
+        if token.type == NEWLINE:
+            following = _after_newlines(tokens, index)
+            if following == len(tokens) or tokens[following].type != "ARROW":
+                return index, None
+            index = following
+        if token.type in OPENING:
+            partner = partners[index]
+            if partner < 0:
+                return _margin(tokens, index, keywords), index
+            index = partner
+        index += 1
+    return index, None
+
+
+def _after_newlines(tokens: list[Token], index: int) -> int:
+    while index < len(tokens) and tokens[index].type == NEWLINE:
+        index += 1
+    return index
+
+
+def _margin(tokens: list[Token], opening: int, keywords: dict[str, str]) -> int:
+    """Where the next statement begins behind a bracket that is never closed: a keyword or `name =` at the margin."""
+    entries_at_margin = tokens[opening].type == "LBRACE" and _first_inside_at_margin(tokens, opening)
+    for index in range(opening + 1, len(tokens)):
+        token = tokens[index]
+        if token.type != "NAME" or tokens[index - 1].type != NEWLINE or not _at_margin(token):
+            continue
+        is_binding = index + 1 < len(tokens) and tokens[index + 1].type == "EQUAL"
+        if (is_binding and not entries_at_margin) or (not is_binding and token.text in keywords):
+            return index
+    return len(tokens)
+
+
+def _first_inside_at_margin(tokens: list[Token], opening: int) -> bool:
+    inside = _after_newlines(tokens, opening + 1)
+    return opening + 1 < inside < len(tokens) and _at_margin(tokens[inside])
+
+
+def _at_margin(token: Token) -> bool:
+    return token.span.source.position(token.span.start)[1] == 1
+
+
+def _bracket_errors(
+    tokens: list[Token], partners: dict[int, int], start: int, end: int, unclosed: int | None
+) -> Iterator[Diagnostic]:
+    """The brackets from `start` to `end` that have no partner: of those that share one cause the outermost alone."""
+    explained = -1  # up to here a missing bracket is reported already
+    closed = -1  # up to here the tokens lie in a bracket that is closed
+    strays = False
+    for index in range(start, end):
+        partner = partners.get(index)
+        if partner is None:
+            continue
+        closed = max(closed, partner)
+        if partner >= 0 or index < explained:
+            continue
+        token = tokens[index]
+        bracket = BRACKETS[token.type]
+        if token.type in OPENING:
+            if index == unclosed or index < closed or unclosed is None:
+                explained = _close_outside(tokens, partners, index, end)
+                yield _unclosed(tokens, index, explained, end)
+        elif not strays:
+            strays = True
+            opening = BRACKETS[CLOSING[token.type]]
+            yield Diagnostic("E0102", f"this `{bracket}` closes nothing", token.span, f"no `{opening}` is open here")
+
+
+def _close_outside(tokens: list[Token], partners: dict[int, int], opening: int, end: int) -> int:
+    """The index of the bracket that closes what lies around an unclosed one; `end` where nothing does."""
+    for index in range(opening + 1, end):
+        if -1 < partners.get(index, -1) < opening:
+            return index
+    return end
+
+
+def _unclosed(tokens: list[Token], opening: int, outside: int, end: int) -> Diagnostic:
+    token = tokens[opening]
+    bracket, close = BRACKETS[token.type], BRACKETS[OPENING[token.type]]
+    if outside < end:
+        label = Label(tokens[outside].span, f"expected `{close}` before this")
+    else:
+        last = next(tokens[index] for index in range(end - 1, -1, -1) if tokens[index].type != NEWLINE)
+        place = Span(last.span.source, last.span.end, last.span.end)
+        label = Label(place, f"expected `{close}` here at the latest")
+    help_ = f"close it with `{close}`"
+    return Diagnostic("E0102", f"`{bracket}` is never closed", token.span, "opened here", (label,), helps=(help_,))
+
+
+def _drop_line_ends(tokens: list[Token]) -> list[Token]:
+    """Keep a line end only where it parts two entries in braces."""
+    kept: list[Token] = []
+    brackets: list[str] = []
+    for token in tokens:
+        type_ = token.type
+        if type_ == NEWLINE:
+            if brackets and brackets[-1] == "LBRACE" and kept[-1].type not in (NEWLINE, "LBRACE", "COMMA"):
+                kept.append(token)
+            continue
+        if kept and kept[-1].type == NEWLINE and type_ in ("RBRACE", "ARROW", "COMMA"):
+            kept.pop()
+        if type_ in OPENING:
+            brackets.append(type_)
+        elif type_ in CLOSING and brackets:
+            brackets.pop()
+        kept.append(token)
+    return kept
+
+
+def _mark_keywords(tokens: list[Token], keywords: dict[str, str]) -> list[Token]:
+    """Give the statement's keywords their own types: the first word, `in` of a param, `return` in a block."""
+    first = tokens[0]
+    if first.type != "NAME" or first.text not in keywords or first.text in ("in", "return"):
+        return tokens
+    if len(tokens) > 1 and tokens[1].type == "EQUAL":
+        return tokens
+    tokens[0] = Token(keywords[first.text], first.text, first.span)
+    if first.text == "param":
+        _mark(tokens, "in", keywords, ())
+    elif first.text == "block":
+        _mark(tokens, "return", keywords, ("LBRACE", "COMMA", NEWLINE))
+    return tokens
+
+
+def _mark(tokens: list[Token], word: str, keywords: dict[str, str], before: tuple[str, ...]) -> None:
+    """Mark `word` where a token of the types `before` precedes it (none given: behind the `=`, outside brackets)."""
+    depth = 0
+    assigned = False
+    for index, token in enumerate(tokens):
+        if token.type in OPENING:
+            depth += 1
+        elif token.type in CLOSING:
+            depth -= 1
+        elif token.type == "EQUAL":
+            assigned = True
+        elif token.type == "NAME" and token.text == word:
+            expected = tokens[index - 1].type in before and depth == 1 if before else assigned and depth == 0
+            if expected:
+                tokens[index] = Token(keywords[word], word, token.span)

@@ -1,0 +1,234 @@
+"""Text -> syntax tree. Each statement is parsed on its own, so that one with an error costs no other.
+
+`parse` raises every syntax error of the file together; `parse_recovering` gives the good statements beside them, so
+that later stages can report their own errors in the same run.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from lark import UnexpectedToken
+
+from .cut import CLOSING, OPENING, Piece, cut
+from .depth import MAX_DEPTH, too_deep
+from .diagnostics import Diagnostic, NncError
+from .mistakes import explain
+from .parser import Parser, load_parser
+from .source import SourceFile
+from .syntax import Comment, Module, Name, Statement, Version
+from .tokens import NEWLINE, Token, Tokens
+
+LANGUAGE_VERSION = 1
+_DEFINING = frozenset({"PARAM", "INPUT", "LAYER", "BLOCK", "OUTPUT", "NAME"})
+_DEEPENING = frozenset({*OPENING, "SIGN", "FACTOR", "POWER"})
+
+
+def parse(source: SourceFile) -> Module:
+    """The syntax tree of a whole file.
+
+    Raises: NncError with every syntax error (E01), in source order.
+    """
+    module, diagnostics = parse_recovering(source)
+    if diagnostics:
+        raise NncError(*diagnostics)
+    return module
+
+
+def parse_recovering(source: SourceFile) -> tuple[Module, tuple[Diagnostic, ...]]:
+    """The statements that are well formed, and the syntax errors of the others, in source order.
+
+    The names that the others would have defined are in `Module.broken`.
+    """
+    parser = load_parser()
+    found = parser.tokeniser.tokenise(source)
+    reading = _Reading(parser, found, [diagnostic.span.start for diagnostic in found.diagnostics if diagnostic.span])
+    statements: list[Statement] = []
+    broken: list[Name] = []
+    documentation = _Documentation(found.comments)
+    for piece in cut(found.tokens, parser.tokeniser.keywords):
+        doc = documentation.before(piece)
+        statement = reading.statement(piece)
+        if isinstance(statement, Version) and not statements and not broken and statement.number > LANGUAGE_VERSION:
+            return Module(source, (), ()), (_newer(statement),)
+        if statement is None:
+            broken.extend(_defined_names(piece.tokens))
+            continue
+        if isinstance(statement, Version):
+            reading.check_version(statement, is_first=not statements and not broken)
+        statements.append(replace(statement, doc=doc) if doc else statement)
+    diagnostics = sorted(reading.diagnostics, key=lambda diagnostic: diagnostic.span.start if diagnostic.span else 0)
+    return Module(source, tuple(statements), documentation.others(), tuple(broken)), tuple(diagnostics)
+
+
+@dataclass(slots=True)
+class _Documentation:
+    """Deals a file's comments out: `##` lines to the statement they precede, the others to the module."""
+
+    comments: list[Comment]
+    _next: int = 0
+    _kept: list[Comment] | None = None
+
+    def before(self, piece: Piece) -> str:
+        """The documentation comment of the next statement."""
+        lines = []
+        kept = self._kept if self._kept is not None else []
+        self._kept = kept
+        start, end = piece.tokens[0].span.start, piece.tokens[-1].span.end
+        while self._next < len(self.comments) and self.comments[self._next].span.start < end:
+            comment = self.comments[self._next]
+            self._next += 1
+            if comment.span.start < start and _is_documentation(comment):
+                lines.append(comment.text[2:].removeprefix(" "))
+            else:
+                kept.append(comment)
+        return "\n".join(lines)
+
+    def others(self) -> tuple[Comment, ...]:
+        """What documents nothing."""
+        return (*(self._kept or ()), *self.comments[self._next :])
+
+
+def _is_documentation(comment: Comment) -> bool:
+    return comment.own_line and comment.text.startswith("##") and not comment.text.startswith("###")
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One run over a file: the parser, what the tokeniser found, and the errors so far."""
+
+    parser: Parser
+    found: Tokens
+    lexical: list[int]  # where the tokeniser's diagnostics begin, in order
+    diagnostics: list[Diagnostic]
+
+    def __init__(self, parser: Parser, found: Tokens, lexical: list[int]) -> None:
+        self.parser = parser
+        self.found = found
+        self.lexical = lexical
+        self.diagnostics = list(found.diagnostics)
+
+    def statement(self, piece: Piece) -> Statement | None:
+        """The node of a piece; None if it has an error, which is then reported."""
+        tokens = piece.tokens
+        if piece.diagnostics:
+            self.diagnostics.extend(piece.diagnostics)
+            return None
+        first = tokens[0]
+        if first.type == "NAME" and first.text in self.parser.tokeniser.keywords and _type_at(tokens, 1) == "EQUAL":
+            self.diagnostics.append(_keyword_as_name(first))
+            return None
+        try:
+            statement: Statement = self.parser.parse(tokens, "statement")
+        except UnexpectedToken as error:
+            self._explain(error, tokens, "statement")
+            return None
+        if self._has_lexical(tokens, {"E0105"}):
+            return None
+        if sum(token.type in _DEEPENING for token in tokens) > MAX_DEPTH and (deep := too_deep(statement)):
+            self.diagnostics.append(deep)
+            return None
+        return statement
+
+    def check_version(self, version: Version, is_first: bool) -> None:
+        """Report an `nn` statement that is not the first one, or names no version there is."""
+        if not is_first:
+            self.diagnostics.append(
+                Diagnostic("E0113", "the language version comes first", version.span, "expected at the top of the file")
+            )
+        elif version.number < 1 or version.span.text.split()[-1] != str(version.number):
+            help_ = f"write `nn {LANGUAGE_VERSION}`"
+            self.diagnostics.append(Diagnostic("E0107", "there is no such language version", version.span, helps=(help_,)))
+
+    def _explain(self, error: UnexpectedToken, tokens: list[Token], start: str) -> None:
+        """Report why `tokens` did not parse; in a braced section each entry is tried on its own."""
+        reported = len(self.diagnostics)
+        pieces = [(tokens, start, error)]
+        while pieces:
+            tokens, start, error = pieces.pop()
+            parts = _parts(tokens, start)
+            failures = [(part, name, failure) for part, name in parts if (failure := self._failure(part, name))]
+            if failures:
+                pieces.extend(failures)
+            elif not self._has_lexical(tokens):
+                self.diagnostics.append(explain(error, tokens, start))
+        if len(self.diagnostics) == reported and not self._has_lexical(tokens):
+            self.diagnostics.append(explain(error, tokens, start))
+
+    def _failure(self, tokens: list[Token], start: str) -> UnexpectedToken | None:
+        try:
+            self.parser.parse(tokens, start)
+        except UnexpectedToken as error:
+            return error
+        return None
+
+    def _has_lexical(self, tokens: list[Token], codes: Iterable[str] = ()) -> bool:
+        """Whether the tokeniser reported something (of these codes, if given) between the first token and the last."""
+        low = bisect_left(self.lexical, tokens[0].span.start)
+        high = bisect_left(self.lexical, tokens[-1].span.end)
+        return any(not codes or found.code in codes for found in self.found.diagnostics[low:high])
+
+
+def _parts(tokens: list[Token], start: str) -> list[tuple[list[Token], str]]:
+    """The braced entries of a statement or an entry, and the statement without them; none where nothing is braced."""
+    opening = _section_opening(tokens)
+    if opening is None or tokens[-1].type != "RBRACE":
+        return []
+    inner = "body_item" if tokens[0].type == "BLOCK" else "entry"
+    parts: list[tuple[list[Token], str]] = []
+    part: list[Token] = []
+    depth = 0
+    for token in tokens[opening + 1 : -1]:
+        depth += (token.type in OPENING) - (token.type in CLOSING)
+        if depth == 0 and token.type in ("COMMA", NEWLINE):
+            parts.append((part, inner))
+            part = []
+        else:
+            part.append(token)
+    parts.append((part, inner))
+    header = [*tokens[: opening + 1], tokens[-1]]
+    if inner == "entry":
+        parts.append((header, start))
+    return [(part, name) for part, name in parts if part]
+
+
+def _section_opening(tokens: list[Token]) -> int | None:
+    """The index of the `{` that the last token closes, if it lies in no other bracket and is no mapping."""
+    depth = 0
+    for index, token in enumerate(tokens):
+        if token.type == "LBRACE" and depth == 0 and tokens[index - 1].type != "EQUAL":
+            return index if index else None
+        depth += (token.type in OPENING) - (token.type in CLOSING)
+    return None
+
+
+def _type_at(tokens: list[Token], index: int) -> str:
+    return tokens[index].type if index < len(tokens) else ""
+
+
+def _defined_names(tokens: list[Token]) -> list[Name]:
+    """The name that a broken statement would have defined."""
+    if tokens[0].type not in _DEFINING:
+        return []
+    named = tokens[1] if _type_at(tokens, 1) == "NAME" else tokens[0]
+    return [Name(named.text, named.span)] if named.type == "NAME" else []
+
+
+def _keyword_as_name(token: Token) -> Diagnostic:
+    word = token.text
+    helps = ()
+    if word in ("input", "output", "param", "layer", "block", "model"):
+        helps = (f"a statement `{word}` has a name of its own: `{word} NAME ...`",)
+    elif word in ("train", "data"):
+        helps = (f"a section has no `=`: `{word} {{ ... }}`",)
+    message = f"`{word}` is a keyword and cannot name a value"
+    return Diagnostic("E0106", message, token.span, "expected another name", helps=helps)
+
+
+def _newer(version: Version) -> Diagnostic:
+    from nnc import __version__
+
+    message = f"needs nn {version.number}, this is nnc {__version__}, which reads nn {LANGUAGE_VERSION}"
+    return Diagnostic("E0107", message, version.span, helps=("install a newer nnc",))
