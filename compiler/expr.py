@@ -8,7 +8,7 @@ Text form, used in printed stages and plan files: `(maximum (add acc b0) 0)`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 # operator -> number of arguments
@@ -115,7 +115,7 @@ def apply(op: str, *args: Operand) -> Expr:
     return _intern(op, tuple(a if isinstance(a, Expr) else const(a) for a in args), None)
 
 
-def _function(op: str):  # type: ignore[no-untyped-def]
+def _function(op: str) -> Callable[..., Expr]:
     def build(*args: Operand) -> Expr:
         return apply(op, *args)
 

@@ -23,8 +23,8 @@ class Activation:
     """formula(x, **arguments) for elementwise ones, else rows(builder, node) over the last axis.
 
     from_output(y, **arguments): the derivative written with the activation's own value, where that saves keeping x
-    (checked against the symbolic derivative by the tests). `probability`: its values are probabilities, so a crossentropy
-    can be taken of x.
+    (checked against the symbolic derivative by the tests). `probability`: its values are probabilities, so a
+    crossentropy can be taken of x.
     """
 
     doc: str
@@ -41,7 +41,7 @@ class Loss:
     prediction, arguments) -> node whose last axis is 1: one row's loss.
 
     Both take the prediction as the model gives it. from_logits(builder, target, logits, arguments) -> row node is the
-    stable form, used when `from_logits` is an argument set true, or the prediction is known to be `activation` of logits.
+    stable form, used when `from_logits` is set true or the prediction is known to be `activation` of logits.
     target: "like" (same shape as the prediction), "class" (integer class index, no last axis or 1), "one_hot" (like, a
     distribution). prediction: "any" | "probability" | "positive" | "sign"; what the shapes stage warns or errs about.
     """

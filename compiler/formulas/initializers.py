@@ -24,7 +24,7 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 def draw(choice: Choice, shape: tuple[int, ...]) -> tuple[str, tuple[float, ...]]:
     """Distribution and its numbers for a weight of `shape`: ("uniform", (low, high)), ("normal", (mean, stddev)), ...
 
-    "truncated_normal" redraws what falls outside two `stddev` of the mean, "orthogonal" is (gain,), "constant" (value,).
+    "truncated_normal" redraws what falls outside two `stddev`, "orthogonal" is (gain,), "constant" (value,).
     """
     initializer, arguments = INITIALIZERS[choice.name], {**INITIALIZERS[choice.name].defaults, **dict(choice.arguments)}
     distribution = initializer.distribution

@@ -25,7 +25,7 @@ Rows = Callable[[Builder, int, int, Arguments], tuple[int, ...]]
 
 
 def _per_sample(builder: Builder, formula: Expr, target: int, prediction: int) -> int:
-    """`formula` of target x0 and prediction x1 at every element, divided so that a sample's elements sum to their mean."""
+    """`formula` of target x0 and prediction x1 at every element, over their number: a sample's sum is its mean."""
     type = builder.type(prediction)
     size = prod(dim for dim in type.shape[1:] if isinstance(dim, int))
     value = formula if size == 1 else formula / size
@@ -82,7 +82,7 @@ def _mean_of_positions(builder: Builder, formula: Expr, *columns: int) -> int:
 
 
 def _accuracy(builder: Builder, target: int, prediction: int, arguments: Arguments) -> tuple[int, ...]:
-    if builder.type(prediction).shape[-1] == 1:
+    if builder.type(prediction).shape[1:] in ((), (1,)):
         return (_per_sample(builder, _hit(_X0, _X1), target, prediction),)
     return _same_class(builder, target, prediction, arguments)
 
@@ -90,7 +90,7 @@ def _accuracy(builder: Builder, target: int, prediction: int, arguments: Argumen
 def _top_k(builder: Builder, target: int, prediction: int, arguments: Arguments) -> tuple[int, ...]:
     score = at_class(builder, _class_of(builder, target, prediction), prediction)
     better = row_sum(builder, builder.map(where(_X0 > _X1, 1, 0), prediction, score))
-    return (_mean_of_positions(builder, where(_X0 < arguments["k"], 1, 0), better),)
+    return (_mean_of_positions(builder, where(arguments["k"] > _X0, 1, 0), better),)
 
 
 # --- counts of yes and no ---------------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ def _counts(*formulas: Callable[[Expr, Expr], Expr]) -> Rows:
     """How often each of the formulas holds, of whether the target and whether the prediction says yes."""
 
     def rows(builder: Builder, target: int, prediction: int, arguments: Arguments) -> tuple[int, ...]:
-        actual, predicted = _X0 > 0.5, _X1 > arguments["thresholds"]
+        actual, predicted = _X0 > 0.5, arguments["thresholds"] < _X1
         dtype = builder.type(prediction).dtype
         return tuple(
             builder.map(where(formula(actual, predicted), 1, 0), target, prediction, dtype=dtype, compute=dtype)
@@ -157,7 +157,7 @@ METRICS: Final[dict[str, Metric]] = {
         {"k": 5},
     ),
     "precision": Metric(
-        "share of right ones among the answers yes", _counts(_both, _predicted), _ratio(_A0, _A1), _YES_OR_NO, _THRESHOLD
+        "share of right ones among the yeses", _counts(_both, _predicted), _ratio(_A0, _A1), _YES_OR_NO, _THRESHOLD
     ),
     "recall": Metric(
         "share of answers yes among the targets yes", _counts(_both, _actual), _ratio(_A0, _A1), _YES_OR_NO, _THRESHOLD
