@@ -39,7 +39,8 @@ def evaluate(
             compute = OPS[node.op].evaluate
             assert compute is not None, node.op
             value = compute(tuple(values[i] for i in node.inputs), attrs, rows)
-        assert value.shape == node.type.concrete(rows) and value.dtype == node.type.dtype, (node, value)
+        assert value.shape == node.type.concrete(rows), (node, value)
+        assert value.dtype == node.type.dtype, (node, value)
         values.append(value)
     after = dict(variables)
     for update in graph.updates:

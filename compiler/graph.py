@@ -141,6 +141,9 @@ class Builder:
     """
 
     def __init__(self, program: str, variables: Mapping[str, Variable]) -> None:
+        from .ops import OPS  # needs NumPy, which reading and checking a spec do without
+
+        self._ops = OPS
         self.program = program
         self.variables = variables
         self.origin = ""
@@ -165,16 +168,26 @@ class Builder:
 
     def add(self, op: str, inputs: Iterable[int] = (), **attrs: object) -> int:
         """Append `op(inputs)`; its type comes from the registry's shape rule."""
-        from .ops import OPS
+        return self._append(op, tuple(inputs), tuple(sorted(attrs.items())))
 
-        ids = tuple(inputs)
-        key = (op, ids, tuple(sorted(attrs.items())))
+    def copy(self, node: Node, inputs: tuple[int, ...]) -> int:
+        """Append a node of another graph over `inputs`, whose types are those of its own operands."""
+        key = (node.op, inputs, node.attrs)
+        found = self._made.get(key)
+        if found is None:
+            self._made[key] = found = len(self.nodes)
+            same = inputs == node.inputs and self.origin == node.origin
+            self.nodes.append(node if same else Node(node.op, inputs, node.attrs, node.type, self.origin))
+        return found
+
+    def _append(self, op: str, ids: tuple[int, ...], attrs: Attrs) -> int:
+        key = (op, ids, attrs)
         found = self._made.get(key)
         if found is None:
             nodes = self.nodes
-            inferred = OPS[op].infer(tuple([nodes[i].type for i in ids]), attrs)
+            inferred = self._ops[op].infer(tuple([nodes[i].type for i in ids]), dict(attrs))
             self._made[key] = found = len(nodes)
-            nodes.append(Node(op, ids, key[2], inferred, self.origin))
+            nodes.append(Node(op, ids, attrs, inferred, self.origin))
         return found
 
     # --- leaves -------------------------------------------------------------------------------------------------
@@ -225,12 +238,12 @@ class Builder:
         if dtype is None or (compute is None and dtype == "bool"):
             found = next((t for i in inputs if (t := nodes[i].type.dtype) in FLOAT_DTYPES), "float32")
             dtype, compute = dtype or found, compute or found
-        attrs: dict[str, object] = {"compute": compute or dtype, "dtype": dtype, "expr": expr}
-        if shape is not None and all(nodes[i].type.shape != shape for i in inputs):
-            attrs["shape"] = shape
+        attrs: Attrs = (("compute", compute or dtype), ("dtype", dtype), ("expr", expr))
         if from_output is not None:
-            attrs["from_output"] = from_output
-        return self.add("map", inputs, **attrs)
+            attrs += (("from_output", from_output),)
+        if shape is not None and all(nodes[i].type.shape != shape for i in inputs):
+            attrs += (("shape", shape),)
+        return self._append("map", inputs, attrs)
 
     def identity(self, node: int, dtype: str) -> int:
         """`node` converted to `dtype`; itself if it has it already."""

@@ -17,7 +17,6 @@ from .derivative import simplify as simplify_expr
 from .expr import Expr, const, substitute, var, variables
 from .graph import Builder, Graph, Node, Programs, Update, Variable
 from .ops.elementwise import OPERAND_NAMES, broadcast_shapes, rename_operands
-from .types import Shape
 
 _X0 = var("x0")
 Operand = int | Expr  # a node (or its place among a map's operands), or a constant's value
@@ -45,7 +44,7 @@ def simplify_graph(graph: Graph, by_name: Mapping[str, Variable]) -> Graph:
             builder.origin = node.origin
             inputs = tuple([place[i] for i in node.inputs])
             rule = _RULES.get(node.op)
-            place[id] = _kept(builder, node, inputs) if rule is None else rule(builder, node, inputs)
+            place[id] = builder.copy(node, inputs) if rule is None else rule(builder, node, inputs)
     for name, id in graph.results:
         builder.result(name, place[id])
     builder.updates = [replace(u, operands=tuple([place[i] for i in u.operands])) for u in graph.updates]
@@ -85,10 +84,6 @@ def _live(graph: Graph) -> list[bool]:
     return live
 
 
-def _kept(builder: Builder, node: Node, inputs: tuple[int, ...]) -> int:
-    return builder.add(node.op, inputs, **dict(node.attrs))
-
-
 # --- views and reductions -------------------------------------------------------------------------------------------
 def _stop_gradient(builder: Builder, node: Node, inputs: tuple[int, ...]) -> int:
     return inputs[0]
@@ -114,14 +109,14 @@ def _slice(builder: Builder, node: Node, inputs: tuple[int, ...]) -> int:
 
 
 def _concat(builder: Builder, node: Node, inputs: tuple[int, ...]) -> int:
-    return inputs[0] if len(inputs) == 1 else _kept(builder, node, inputs)
+    return inputs[0] if len(inputs) == 1 else builder.copy(node, inputs)
 
 
 def _reduce(builder: Builder, node: Node, inputs: tuple[int, ...]) -> int:
     (source,) = inputs
     axes, operator = _attr(node, "axes", tuple), _attr(node, "operator", str)
     if operator == "argmax":
-        return _kept(builder, node, inputs)
+        return builder.copy(node, inputs)
     shape = builder.type(source).shape
     longer = tuple([axis for axis in axes if shape[axis] != 1])
     if not longer:
@@ -132,24 +127,24 @@ def _reduce(builder: Builder, node: Node, inputs: tuple[int, ...]) -> int:
 
 # --- maps -----------------------------------------------------------------------------------------------------------
 def _map(builder: Builder, node: Node, inputs: tuple[int, ...]) -> int:
-    expr, compute, dtype = _attr(node, "expr", Expr), _attr(node, "compute", str), node.type.dtype
-    readable = [_operand(builder, i, compute) for i in inputs]
+    written, compute, dtype = _attr(node, "expr", Expr), _attr(node, "compute", str), node.type.dtype
+    readable = tuple([_operand(builder, i, compute) for i in inputs])
     first: dict[Operand, int] = {}
     pattern = tuple([r if isinstance(r, Expr) else first.setdefault(r, k) for k, r in enumerate(readable)])
-    expr, used = _narrowed(expr, pattern)
+    expr, used = _narrowed(written, pattern)
+    if expr is written and readable == inputs and used == pattern and expr is not _X0 and len(node.attrs) == 3:
+        return builder.copy(node, inputs)
     operands = tuple([i for k in used if isinstance(i := readable[k], int)])
     if not operands and expr.op == "const" and node.type.shape == ():
         assert isinstance(expr.value, float)
         return builder.constant(expr.value if dtype == compute else _rounded(expr.value, compute), dtype)
-    if expr is _X0:
-        (source,) = operands
-        type = builder.type(source)
-        if type == node.type and compute == dtype:
-            return source
-    shape: Shape | None = node.type.shape
-    if operands and broadcast_shapes(tuple([builder.type(i).shape for i in operands])) == shape:
-        shape = None
-    return builder.map(expr, *operands, dtype=dtype, compute=compute, shape=shape)
+    if expr is _X0 and compute == dtype and builder.type(operands[0]) == node.type:
+        return operands[0]
+    if not operands or broadcast_shapes(tuple([builder.type(i).shape for i in operands])) == node.type.shape:
+        return builder.map(expr, *operands, dtype=dtype, compute=compute, shape=None if operands else node.type.shape)
+    if expr is not _X0 or compute != dtype:  # few values, repeated: computed once each, repeated by the reader
+        operands = (builder.map(expr, *operands, dtype=dtype, compute=compute),)
+    return builder.broadcast(operands[0], node.type.shape, dtype)
 
 
 @cache

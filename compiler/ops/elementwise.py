@@ -100,7 +100,8 @@ def _vjp_map(builder: Builder, node: Node, id: int, gradient: int) -> tuple[int 
         return (None,) * len(node.inputs)
     attrs = dict(node.attrs)
     expr, compute, from_output = attrs["expr"], attrs["compute"], attrs.get("from_output")
-    assert isinstance(expr, Expr) and isinstance(compute, str)
+    assert isinstance(expr, Expr)
+    assert isinstance(compute, str)
     used = set(variables(expr))
     gradients: list[int | None] = []
     for k, operand in enumerate(node.inputs):

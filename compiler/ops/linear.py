@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def _infer(inputs: tuple[TensorType, ...], attrs: OpAttrs) -> TensorType:
     a, b = inputs
     assert len(a.shape) == len(b.shape) == 2, (a, b)
-    assert a.dtype == b.dtype and a.is_float, (a, b)
+    assert a.is_float, a
+    assert a.dtype == b.dtype, (a, b)
     rows, inner_a = reversed(a.shape) if attrs["transpose_a"] else a.shape
     inner_b, columns = reversed(b.shape) if attrs["transpose_b"] else b.shape
     assert inner_a == inner_b, (a, b, attrs)

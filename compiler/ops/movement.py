@@ -21,6 +21,12 @@ def _row_size(shape: Shape) -> int:
     return size
 
 
+def _int_attr(node: Node, name: str) -> int:
+    value = node.attr(name)
+    assert isinstance(value, int)
+    return value
+
+
 # --- reshape --------------------------------------------------------------------------------------------------------
 def _infer_reshape(inputs: tuple[TensorType, ...], attrs: OpAttrs) -> TensorType:
     (operand,), shape = inputs, attrs["shape"]
@@ -40,7 +46,8 @@ def _vjp_reshape(builder: Builder, node: Node, id: int, gradient: int) -> tuple[
 # --- concat and slice -----------------------------------------------------------------------------------------------
 def _infer_concat(inputs: tuple[TensorType, ...], attrs: OpAttrs) -> TensorType:
     first, axis = inputs[0], attrs["axis"]
-    assert 0 <= axis < len(first.shape) and first.shape[axis] != BATCH, (first, axis)
+    assert 0 <= axis < len(first.shape), (first, axis)
+    assert first.shape[axis] != BATCH, first
     length = 0
     for operand in inputs:
         assert operand.dtype == first.dtype, inputs
@@ -52,8 +59,7 @@ def _infer_concat(inputs: tuple[TensorType, ...], attrs: OpAttrs) -> TensorType:
 
 
 def _vjp_concat(builder: Builder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
-    axis, start = node.attr("axis"), 0
-    assert isinstance(axis, int)
+    axis, start = _int_attr(node, "axis"), 0
     gradients = []
     for operand in node.inputs:
         dim = builder.type(operand).shape[axis]
@@ -79,8 +85,7 @@ def _evaluate_slice(arrays: tuple[Array, ...], attrs: OpAttrs, rows: int) -> Arr
 
 def _vjp_slice(builder: Builder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
     operand = builder.type(node.inputs[0])
-    axis, start, stop = (node.attr(name) for name in ("axis", "start", "stop"))
-    assert isinstance(axis, int) and isinstance(start, int) and isinstance(stop, int)
+    axis, start, stop = (_int_attr(node, name) for name in ("axis", "start", "stop"))
     dim = operand.shape[axis]
     assert isinstance(dim, int)
 
@@ -97,7 +102,8 @@ def _vjp_slice(builder: Builder, node: Node, id: int, gradient: int) -> tuple[in
 # --- rows by index --------------------------------------------------------------------------------------------------
 def _infer_gather(inputs: tuple[TensorType, ...], attrs: OpAttrs) -> TensorType:
     table, indices = inputs
-    assert len(table.shape) == 2 and not table.has_batch, table
+    assert len(table.shape) == 2, table
+    assert not table.has_batch, table
     assert indices.dtype in INTEGER_DTYPES, indices
     return TensorType(table.dtype, (*indices.shape, table.shape[1]))
 
@@ -111,7 +117,8 @@ def _vjp_gather(builder: Builder, node: Node, id: int, gradient: int) -> tuple[i
 
 def _infer_scatter_add(inputs: tuple[TensorType, ...], attrs: OpAttrs) -> TensorType:
     indices, rows = inputs
-    assert indices.dtype in INTEGER_DTYPES and rows.shape[:-1] == indices.shape, inputs
+    assert indices.dtype in INTEGER_DTYPES, indices
+    assert rows.shape[:-1] == indices.shape, inputs
     return TensorType(rows.dtype, (attrs["size"], rows.shape[-1]))
 
 

@@ -19,7 +19,8 @@ _X0, _X1, _X2 = var("x0"), var("x1"), var("x2")
 def _infer(inputs: tuple[TensorType, ...], attrs: OpAttrs) -> TensorType:
     (operand,) = inputs
     operator, axes, dtype = attrs["operator"], attrs["axes"], attrs["dtype"]
-    assert axes and all(0 <= axis < len(operand.shape) for axis in axes), (operand, axes)
+    assert axes, "a reduction needs an axis"
+    assert all(0 <= axis < len(operand.shape) for axis in axes), (operand, axes)
     shape = tuple(1 if axis in axes else dim for axis, dim in enumerate(operand.shape))
     match operator:
         case "sum":
@@ -28,7 +29,8 @@ def _infer(inputs: tuple[TensorType, ...], attrs: OpAttrs) -> TensorType:
             assert dtype in (None, operand.dtype), "an extreme keeps its dtype"
             return TensorType(operand.dtype, shape)
         case "argmax":
-            assert len(axes) == 1 and dtype in (None, "int64"), attrs
+            assert len(axes) == 1, attrs
+            assert dtype in (None, "int64"), attrs
             return TensorType("int64", shape)
     raise AssertionError(operator)
 
