@@ -25,7 +25,195 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     # --- E04 hyperparameters and constants
     # --- E05 outputs, losses and metrics
     # --- E06 training
+    "E0690": Explanation(
+        "training diverged",
+        """
+The total loss became NaN or infinite, so nothing more can be learned from it. Most often the learning rate is too
+high for the size of the gradients; large inputs (years, prices, pixels up to 255) make gradients large.
+
+    train { optimizer = sgd(learning_rate = 10) }                     wrong for most networks
+    train { optimizer = sgd(learning_rate = 0.01), clip_norm = 1.0 }  right: small steps, bounded gradients
+
+Also put `Normalize` or `Rescale` after inputs whose values are large. Training ends with exit code 5.
+""",
+    ),
+    "E0691": Explanation(
+        "training reports no such figure",
+        """
+`early_stopping` and the schedule `plateau` watch a figure by name: `loss` (the total), a term such as `main.loss` or
+`digit.accuracy`, or the same of the validation data with `val_` before it. `val_accuracy` will do for
+`val_digit.accuracy` where only one output has that metric.
+
+    early_stopping = early_stopping(monitor = val_acuracy)   wrong: no metric of that name
+    early_stopping = early_stopping(monitor = val_accuracy)  right, with validation data and that metric
+""",
+    ),
     # --- E07 data
+    "E0701": Explanation(
+        "there is no such data file",
+        """
+Paths in `data` are relative to the directory of the `.nn` file, or to the directory that `--data` names.
+
+    table = csv("data/wine.csv")            looks for data/wine.csv beside the spec
+    $ nnc run mnist.nn --data ~/mnist       looks for every file of the spec in ~/mnist
+""",
+    ),
+    "E0702": Explanation(
+        "a data file cannot be read",
+        """
+The file is not what its reader expects: torn by a broken download, of another format, or a table whose rows have
+different numbers of fields. Nothing is guessed: compare its size and format with those of the original.
+
+    image = idx("digits.npz")               wrong: another format
+    image = npz("digits.npz")[x]            right
+
+A field that holds the separator needs quotes: "Braund, Mr. Owen Harris". A .npy or .npz file of Python objects is
+refused, since reading it would execute code.
+""",
+    ),
+    "E0703": Explanation(
+        "a file has no such column or array",
+        """
+`table[name]` names columns of a CSV or Parquet file as its first line does, and `archive[name]` an array of a `.npz`
+file. Capital letters count.
+
+    table = csv("iris.csv")
+    petals = table[PetalLength]             wrong, if the header says petal_length_cm
+    petals = table[petal_length_cm]         right
+    all = table[sepal_length_cm..petal_width_cm]   a run of columns, both ends included
+""",
+    ),
+    "E0704": Explanation(
+        "an input or target has no data",
+        """
+Every input, and every output that has a loss, needs data under its own name (or under the name that `target` gives).
+
+    data { train { image = idx("images.gz") } }                            wrong: nothing to compare the output with
+    data { train { image = idx("images.gz"), digit = idx("labels.gz") } }  right
+
+From Python: model.fit({"image": x}, {"digit": y}).
+""",
+    ),
+    "E0705": Explanation(
+        "there is data for a name that the model does not have",
+        """
+Data is bound by name. A name that is no input and no target would never be read; most often it is misspelled.
+
+    data { train { imgae = idx("images.gz"), ... } }   wrong
+    data { train { image = idx("images.gz"), ... } }   right
+""",
+    ),
+    "E0706": Explanation(
+        "arrays have different numbers of rows",
+        """
+Row 7 of every input and of every target belong to the same sample, so all of one group have the same number of rows.
+Perhaps images of the training set were given with labels of the test set.
+""",
+    ),
+    "E0707": Explanation(
+        "there are no samples",
+        """
+The file or the array is empty, or a table has a header and nothing below it. Training needs at least one row.
+""",
+    ),
+    "E0708": Explanation(
+        "an array does not have the shape that the model expects",
+        """
+Axis 0 counts samples; the rest is the shape that the `input` declares, or that the output gives. Nothing is broadcast
+into place: a target of shape [n] against a prediction of shape [n, 3] is an error, not three copies.
+
+    input image: uint8[28, 28]
+    model.fit(images.reshape(-1, 784), ...)   wrong: [n, 784]
+    model.fit(images, ...)                    right: [n, 28, 28]
+
+Columns of a table fill the declared shape in their order, and [n] and [n, 1] are taken for each other.
+""",
+    ),
+    "E0709": Explanation(
+        "a value does not fit the declared type",
+        """
+Data is converted to the type that the spec declares only where nothing is lost but the last digits of a fraction:
+whole numbers to floats, float64 to float32, and to integers whatever is whole and in range. Text and objects are no
+numbers.
+
+    input pixel: uint8[3]    with the value 300    wrong: uint8 ends at 255
+    input pixel: int32[3]    with the value 300    right
+""",
+    ),
+    "E0710": Explanation(
+        "text stands where numbers should be",
+        """
+A column that feeds a model must hold numbers in every row. The first guilty row is named, and how many there are.
+
+    Sex
+    male                 wrong: text
+    1                    right: a number for each word
+""",
+    ),
+    "E0711": Explanation(
+        "a value is missing",
+        """
+An empty cell, or NA, null or ?, stands in a column that feeds the model. What to put there is a decision about the
+data that only you can make: leave the row out, or fill in a mean, a zero or a guess.
+""",
+    ),
+    "E0712": Explanation(
+        "data holds NaN or infinity",
+        """
+One such value makes the loss NaN in the first step that meets it, and then every weight. The first one is named with
+its row and column, and how many there are. Often it stands for a missing value.
+""",
+    ),
+    "E0713": Explanation(
+        "a target is outside its range",
+        """
+A classifier of 10 units knows the classes 0 to 9, and crossentropies compare probabilities from 0 to 1. A target
+beyond has no meaning for the loss.
+
+    output digit = h -> Dense(10, softmax) { loss = sparse_categorical_crossentropy }
+    labels 1 to 10       wrong: subtract 1
+    labels 0 to 9        right
+""",
+    ),
+    "E0714": Explanation(
+        "a class label is fractional",
+        """
+`sparse_categorical_crossentropy` takes the number of a class: a whole number. 2.5 is no class.
+
+For a quantity (a price, a temperature) use a regression loss such as `mse` and an output of one unit.
+""",
+    ),
+    "E0715": Explanation(
+        "one-hot targets and class indices are confused",
+        """
+There are two ways to write "class 2 of 4", and a loss for each:
+
+    2                sparse_categorical_crossentropy
+    [0, 0, 1, 0]     categorical_crossentropy
+
+The data is in one form and the loss expects the other. Change the name of the loss; the results are the same.
+""",
+    ),
+    "E0716": Explanation(
+        "a split leaves a part without rows",
+        """
+The fractions of `split` are rounded to whole rows. With few rows a small fraction is none, and large ones leave
+nothing to train on.
+
+    split { test = 5% }     wrong for 8 rows
+    split { test = 25% }    right: 2 of 8 rows
+""",
+    ),
+    "E0718": Explanation(
+        "the package that reads this kind of file is not installed",
+        """
+Parquet files are read with pyarrow, which comes with the optional extra `data`:
+
+    $ pip install 'nnc[data]'
+
+CSV, npz, npy and idx files need nothing more than nnc itself.
+""",
+    ),
     # --- E08 command line and Python calls
     "E0801": Explanation(
         "the command line is not understood",
@@ -123,5 +311,82 @@ A spec without data compiles and checks; from Python, `model.fit` takes arrays i
     output digit = hidden -> Dense(10, softmax) { loss = sparse_categorical_crossentropy }   right
 """,
     ),
+    "E0810": Explanation(
+        "there is no such data directory",
+        """
+`--data DIR` says where the files are that the spec's `data` section names. It must be a directory that exists.
+
+    $ nnc run mnist --data mnist/train-images-idx3-ubyte.gz    wrong: a file
+    $ nnc run mnist --data mnist                               right: the directory with the four files
+""",
+    ),
+    "E0820": Explanation(
+        "the model has no such weight, training no such figure",
+        """
+Weights are named by their layer: `hidden.kernel`, `hidden.bias`. `list(model.weights)` shows all, and
+`model.history.names()` the figures of the epochs.
+
+    model.weights["hiden.kernel"]     wrong
+    model.weights["hidden.kernel"]    right
+""",
+    ),
+    "E0821": Explanation(
+        "a value does not fit a weight",
+        """
+An array assigned to a weight must have the weight's own shape and hold finite numbers; `model.weights` shows the
+types.
+""",
+    ),
+    "E0822": Explanation(
+        "an argument of a Python call does not fit",
+        """
+`nnc.compile` takes a path or `text=`, `fit` takes a number of epochs of at least 1 and validation data as a pair (x,
+y).
+
+    model.fit(x, y, validation_data=xv)          wrong
+    model.fit(x, y, validation_data=(xv, yv))    right
+""",
+    ),
+    "E0823": Explanation(
+        "there is no such runtime",
+        """
+A plan is executed by a runtime, chosen by name: `reference` runs everywhere that NumPy does.
+""",
+    ),
     # --- E09 plans, model files and budgets
+    "E0920": Explanation(
+        "there is no such model file",
+        """
+`nnc.load` and the commands that take a trained model read a `.safetensors` file, as `nnc run` and `model.save` write
+it.
+""",
+    ),
+    "E0921": Explanation(
+        "a model file is torn",
+        """
+The file is no safetensors file, or its end is missing: a download or a copy was broken off. nnc writes model files
+whole or not at all, so another copy of the same file may be fine.
+""",
+    ),
+    "E0922": Explanation(
+        "a safetensors file is no model of nnc",
+        """
+The file holds tensors, but neither a spec nor a plan: another program wrote it. `nnc run SPEC` and `model.save(path)`
+write files that hold both.
+""",
+    ),
+    "E0923": Explanation(
+        "a model file was written by a newer nnc",
+        """
+The file's format is newer than this nnc understands. Upgrade: pip install --upgrade nnc
+""",
+    ),
+    "E0924": Explanation(
+        "a model file was changed after it was written",
+        """
+A model file carries a SHA-256 of its spec, of its plan and of its tensors, and they must agree, so that a damaged or
+doctored file is refused and never run. To change weights, load the model, assign to `model.weights` and save it
+again.
+""",
+    ),
 }

@@ -34,10 +34,10 @@ class History:
         return len(self.epochs)
 
     def __getitem__(self, name: str) -> list[float]:
-        """Raises: UsageError E0801 for a figure that no epoch has."""
+        """Raises: UsageError E0820 for a figure that no epoch has."""
         names = self.names()
         if name not in names:
-            raise UsageError(unknown_figure(name, names, "E0801"))
+            raise UsageError(unknown_figure(name, names, "E0820"))
         return [epoch.figures[name] for epoch in self.epochs if name in epoch.figures]
 
     def names(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from nnc.compiler.graph import Term
 from nnc.compiler.ops.scalar import evaluate
 from nnc.runtime.protocol import Session

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
+
 from nnc.compiler.graph import Adaptation
 from nnc.compiler.options import Choice, TrainConfig
 from nnc.grammar.diagnostics import Diagnostic, DivergedError
@@ -44,8 +45,8 @@ def fit(
 
     Normalize layers learn their statistics from `train` before the very first epoch. `on_epoch` is called after each
     epoch, its validation included.
-    Raises: DivergedError E0690 when the total loss becomes NaN or infinite; NncError E0691 for a monitored figure that is
-    not reported; Interrupted (a KeyboardInterrupt) between two steps, with the history so far.
+    Raises: DivergedError E0690 when the total loss becomes NaN or infinite; NncError E0691 for a monitored figure that
+    is not reported; Interrupted (a KeyboardInterrupt) between two steps, with the history so far.
     """
     listener = progress if progress is not None else Silent()
     figures = _figure_names(session, validation is not None)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+
 from nnc.compiler.options import Choice, TrainConfig
 from nnc.grammar.diagnostics import NncError
 from nnc.runtime.protocol import Array, Session

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+
 from nnc.compiler.options import OutputConfig
 from nnc.compiler.plan import Plan
 from nnc.grammar.diagnostics import DataError, Diagnostic

@@ -11,6 +11,7 @@ from math import prod
 from typing import Final
 
 import numpy as np
+
 from nnc.compiler.types import BATCH
 from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.runtime.protocol import Array

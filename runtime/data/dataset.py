@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from nnc.compiler.options import DataConfig, OutputConfig, Split
 from nnc.compiler.plan import Plan
 from nnc.grammar.diagnostics import DataError, Diagnostic
@@ -63,7 +64,7 @@ def load(
     Raises: DataError E0701-E0718.
     """
     if config is None:
-        raise DataError(Diagnostic("E0717", "the spec has no `data` section", helps=(
+        raise DataError(Diagnostic("E0808", "the spec names no data", helps=(
             "add `data { train { ... } }`, or give the arrays from Python: model.fit(x, y)",)))
     slots = (*input_slots(plan), *target_slots(plan, outputs))
     files = FileSet(Path(base_dir))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+
 from nnc.compiler.options import Source
 from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.grammar.suggest import nearest

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+
 from nnc.compiler.options import Split
 from nnc.runtime.protocol import Array, Rows
 

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Final
 
 import numpy as np
+
 from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.runtime.protocol import Array
 

@@ -13,6 +13,7 @@ from math import prod
 from typing import BinaryIO, Final, cast
 
 import numpy as np
+
 from nnc.runtime.protocol import Array
 
 from .source import Contents, Request, unreadable

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 
 import numpy as np
+
 from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.runtime.protocol import Array
 

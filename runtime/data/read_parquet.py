@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 import numpy as np
+
 from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.runtime.protocol import Array
 

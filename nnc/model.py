@@ -1,0 +1,216 @@
+"""The Python API: `compile` a spec or `load` a file, then fit, evaluate, predict and save.
+
+A `Model` is a plan prepared by a runtime, with what belongs to it. Arrays go in and out by the names of the spec.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnc import __version__
+from nnc.compiler.options import CompileOptions, DataConfig, OutputConfig, TrainConfig, Value
+from nnc.compiler.plan import Plan
+from nnc.grammar.diagnostics import Diagnostic, UsageError
+from nnc.grammar.source import SourceFile
+from nnc.runtime import modelfile, train
+from nnc.runtime.data import Samples, from_arrays
+from nnc.runtime.data import load as load_data
+from nnc.runtime.history import History
+from nnc.runtime.progress import progress_for
+from nnc.runtime.protocol import Array, Runtime, Session
+
+from .weights import Weights
+
+if TYPE_CHECKING:
+    from nnc.compiler.pipeline import Compiled
+
+
+def compile(
+    spec: str | Path | SourceFile | None = None,
+    *,
+    text: str | None = None,
+    params: Mapping[str, object] | None = None,
+    batch_size: int | str | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    max_memory_bytes: int | None = None,
+    runtime: str = "reference",
+) -> Model:
+    """Compile a spec, given as a path, as the name of a bundled one, or as `text`, and make it ready to run.
+
+    params: values for the spec's `param`s. batch_size ("auto": the largest that `max_memory_bytes` allows), epochs and
+    seed go before those of the spec's `train` section.
+    Raises: NncError with every diagnostic of the spec; BudgetError above `max_memory_bytes`.
+    """
+    from nnc.compiler.pipeline import compile_source
+
+    source = _source(spec, text)
+    options = CompileOptions(dict(params or {}), batch_size, epochs, seed, max_memory_bytes)
+    return Model.of(compile_source(source, options), runtime)
+
+
+def load(path: str | Path, *, runtime: str = "reference") -> Model:
+    """A model from a file that `Model.save` or `nnc run` wrote. Raises: DataError E0920-E0924."""
+    saved = modelfile.load(path)
+    session = _runtime(runtime).prepare(saved.plan)
+    modelfile.write_variables(session, saved.variables)
+    return Model(session, saved.spec, saved.train, saved.outputs, saved.params, saved.history)
+
+
+def _source(spec: str | Path | SourceFile | None, text: str | None) -> SourceFile:
+    if (spec is None) == (text is None):
+        raise UsageError(Diagnostic("E0822", "`compile` takes a path or `text=`, one of the two"))
+    if isinstance(spec, SourceFile):
+        return spec
+    if text is not None:
+        return SourceFile("<text>", text)
+    from .commands.sources import read_source
+
+    return read_source(str(spec))
+
+
+def _runtime(name: str) -> Runtime:
+    if name != "reference":
+        raise UsageError(Diagnostic("E0823", f"there is no runtime `{name}`", notes=("there is `reference`",)))
+    from nnc.runtime.reference import ReferenceRuntime
+
+    return ReferenceRuntime()
+
+
+class Model:
+    """A network ready to be trained and used. Made by `nnc.compile` and `nnc.load`.
+
+    `history` holds every epoch so far, over all calls of `fit` and over saving and loading.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        spec: str,
+        train_config: TrainConfig,
+        outputs: tuple[OutputConfig, ...],
+        params: tuple[tuple[str, Value], ...] = (),
+        history: History | None = None,
+        data: DataConfig | None = None,
+        base_dir: Path | None = None,
+    ) -> None:
+        self.session = session
+        self.spec = spec
+        self.train_config = train_config
+        self.outputs = outputs
+        self.params = params
+        self.history = history if history is not None else History()
+        self._data = data
+        self._base_dir = base_dir if base_dir is not None else Path()
+
+    @classmethod
+    def of(cls, compiled: Compiled, runtime: str = "reference") -> Model:
+        """The model of a compiled spec, with initial weights."""
+        from nnc.grammar.format import format_module
+
+        network = compiled.network
+        base_dir = network.source.path.parent if network.source.path is not None else Path()
+        session = _runtime(runtime).prepare(compiled.plan)
+        spec = format_module(compiled.module)
+        return cls(session, spec, network.train, network.outputs, network.params, None, network.data, base_dir)
+
+    def __repr__(self) -> str:
+        return f"<nnc.Model {self.plan.model}: {', '.join(f'{i.name} {i.type}' for i in self.plan.inputs)}>"
+
+    @property
+    def plan(self) -> Plan:
+        return self.session.plan
+
+    @property
+    def weights(self) -> Weights:
+        """Kernels, biases and statistics by name; assign to an entry, or a dict to all or some of them."""
+        return Weights(self.session)
+
+    @weights.setter
+    def weights(self, values: Mapping[str, Any]) -> None:
+        self.weights.update(values)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *,
+        epochs: int | None = None,
+        validation_data: tuple[Any, Any] | None = None,
+        verbose: bool | str = True,
+    ) -> History:
+        """Train on arrays by name, or without any on the data that the spec names; gives the history of this call.
+
+        x, y: {"wide": a, "deep": b}, {"main": y}; one array will do where there is one input or output. A second call
+        goes on where the first ended. verbose: False for silence, "plain" for lines instead of a bar, on stderr.
+        Raises: DataError E0701-E0718 before the first step; DivergedError E0690; KeyboardInterrupt after a whole step.
+        """
+        training, validation = self._training_samples(x, y, validation_data)
+        config = self.train_config
+        if epochs is not None:
+            config = dataclasses.replace(config, epochs=_at_least_one(epochs))
+        done = self.history.epochs[-1].number if self.history.epochs else 0
+        result = train.fit(
+            self.session, training, validation, config, progress_for(verbose=verbose),
+            first_epoch=done, on_epoch=self.history.epochs.append)
+        self.history.stopped = result.stopped
+        return result
+
+    def evaluate(self, x: Any = None, y: Any = None) -> dict[str, float]:
+        """`loss`, the total, then every loss, metric and regulariser by name; dropout and the like are off.
+
+        Without arrays: of the test data that the spec names. The total is the sum of weight * loss, and regularisers.
+        """
+        return train.evaluate(self.session, self._test_samples(x, y)).figures()
+
+    def predict(self, x: Any) -> dict[str, Array] | Array:
+        """Each output's value by name, or the one array of a model with one output; one row per sample."""
+        samples = from_arrays(self.plan, self.outputs, x, needs_targets=False)
+        results = train.predict(self.session, samples)
+        return results if len(results) > 1 else next(iter(results.values()))
+
+    def summary(self) -> None:
+        """Print a table: layers, what they read, shapes, parameters, work and memory."""
+        from nnc.compiler.emit.summary import summary_text
+        from nnc.compiler.pipeline import compile_source
+
+        options = CompileOptions(dict(self.params), self.plan.batch_size)
+        print(summary_text(compile_source(SourceFile("<model>", self.spec), options)))
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as one `.safetensors` file, with all it takes to predict and to train on."""
+        modelfile.save(path, modelfile.SavedModel(
+            self.spec, self.plan, modelfile.variables_of(self.session), self.train_config, self.outputs, self.params,
+            self.history, __version__))
+
+    def _training_samples(
+        self, x: Any, y: Any, validation_data: tuple[Any, Any] | None
+    ) -> tuple[Samples, Samples | None]:
+        if x is None and y is None and validation_data is None:
+            dataset = load_data(self._data, self.plan, self._base_dir, self.outputs)
+            return dataset.train, dataset.validation
+        training = from_arrays(self.plan, self.outputs, x, y)
+        if validation_data is None:
+            return training, None
+        if not isinstance(validation_data, tuple) or len(validation_data) != 2:
+            raise UsageError(Diagnostic("E0822", "`validation_data` is a pair (x, y)"))
+        return training, from_arrays(self.plan, self.outputs, *validation_data)
+
+    def _test_samples(self, x: Any, y: Any) -> Samples:
+        if x is not None or y is not None:
+            return from_arrays(self.plan, self.outputs, x, y)
+        dataset = load_data(self._data, self.plan, self._base_dir, self.outputs)
+        if dataset.test is None:
+            raise UsageError(Diagnostic("E0822", "the spec names no test data", helps=(
+                "add `test { ... }` or `split { test = 20% }` to `data`, or give arrays: model.evaluate(x, y)",)))
+        return dataset.test
+
+
+def _at_least_one(epochs: int) -> int:
+    if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
+        note = "expected a whole number of at least 1"
+        raise UsageError(Diagnostic("E0822", f"`epochs` is {epochs!r}", notes=(note,)))
+    return epochs

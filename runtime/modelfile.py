@@ -1,0 +1,207 @@
+"""A trained model as one `.safetensors` file.
+
+Tensors: every variable of the plan that outlives an epoch (weights, statistics, optimizer slots, scalars), by name.
+Metadata: the canonical spec, the plan as JSON, a SHA-256 of each and of the tensors, versions, params, training
+settings and history. Any safetensors reader opens it; nothing in it can execute code. `load` believes nothing: hashes,
+types and the plan's proof are checked before a model is made of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from nnc.compiler.options import OutputConfig, TrainConfig, Value
+from nnc.compiler.plan import Plan
+from nnc.grammar.diagnostics import DataError, Diagnostic, UsageError
+from nnc.runtime.protocol import Array, Session
+
+from .history import History
+from .metrics import ACCUMULATOR
+from .settings import outputs_from_json, outputs_to_json, train_from_json, train_to_json
+
+FORMAT: Final = 1
+_HASHED: Final = ("spec", "plan")
+_KEYS: Final = ("nnc_format", "nnc_version", "spec", "spec_sha256", "plan", "plan_sha256", "tensors_sha256", "params",
+                "train", "outputs", "history")
+
+
+@dataclass(frozen=True, slots=True)
+class SavedModel:
+    """All that a model file holds. `spec` is canonical text; `version` that of the nnc that wrote the file."""
+
+    spec: str
+    plan: Plan
+    variables: Mapping[str, Array]
+    train: TrainConfig
+    outputs: tuple[OutputConfig, ...]
+    params: tuple[tuple[str, Value], ...] = ()
+    history: History = field(default_factory=History)
+    version: str = ""
+
+
+def variables_of(session: Session) -> dict[str, Array]:
+    """Copies of the variables that a model file keeps."""
+    return {name: session.read(name) for name in _kept(session.plan)}
+
+
+def write_variables(session: Session, variables: Mapping[str, Array]) -> None:
+    """Set a session's variables to those of a file."""
+    for name, value in variables.items():
+        session.write(name, value)
+
+
+def save(path: Path | str, model: SavedModel) -> None:
+    """Write `model`; the file appears whole or not at all. Raises: UsageError E0807."""
+    from safetensors.numpy import save as to_bytes
+
+    from nnc.compiler.planfile import to_json
+
+    texts = {"spec": model.spec, "plan": to_json(model.plan)}
+    tensors = {name: np.ascontiguousarray(value) for name, value in model.variables.items()}
+    metadata = {
+        "nnc_format": str(FORMAT),
+        "nnc_version": model.version,
+        **texts,
+        **{f"{name}_sha256": _sha256(texts[name]) for name in _HASHED},
+        "tensors_sha256": _tensors_sha256(tensors),
+        "params": json.dumps([list(pair) for pair in model.params]),
+        "train": json.dumps(train_to_json(model.train)),
+        "outputs": json.dumps(outputs_to_json(model.outputs)),
+        "history": json.dumps(model.history.to_json()),
+    }
+    _write_whole(Path(path), to_bytes(tensors, metadata))
+
+
+def load(path: Path | str) -> SavedModel:
+    """Read and check a model file.
+
+    Raises: DataError E0920 (not there), E0921 (no safetensors, or torn), E0922 (not made by nnc), E0923 (made by a
+    newer nnc), E0924 (changed since it was written); NncError of `verify_plan` for a plan that is not sound.
+    """
+    metadata, tensors = _read(Path(path))
+    name = str(path)
+    if "nnc_format" not in metadata:
+        raise _refusal("E0922", name, "is a safetensors file, but no model of nnc",
+                       helps=("`nnc run SPEC` writes one, and so does model.save(path)",))
+    if not metadata["nnc_format"].isdecimal() or int(metadata["nnc_format"]) > FORMAT:
+        newer = metadata.get("nnc_version", "a newer version")
+        raise _refusal("E0923", name, f"was written by nnc {newer}, which is newer than this one",
+                       helps=("pip install --upgrade nnc",))
+    _refuse_changes(name, metadata, tensors)
+    return _assemble(name, metadata, tensors)
+
+
+def _assemble(name: str, metadata: Mapping[str, str], tensors: Mapping[str, Array]) -> SavedModel:
+    from nnc.compiler.planfile import from_json
+    from nnc.compiler.verify import verify_plan
+
+    plan = from_json(metadata["plan"])
+    verify_plan(plan)
+    _refuse_other_tensors(name, plan, tensors)
+    try:
+        return SavedModel(
+            metadata["spec"], plan, tensors, train_from_json(json.loads(metadata["train"])),
+            outputs_from_json(json.loads(metadata["outputs"])),
+            tuple((str(key), value) for key, value in json.loads(metadata["params"])),
+            History.from_json(json.loads(metadata["history"])), metadata["nnc_version"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _refusal("E0924", name, f"holds settings that make no sense: {error}") from None
+
+
+# --- checks ---------------------------------------------------------------------------------------------------------
+def _refuse_changes(name: str, metadata: Mapping[str, str], tensors: Mapping[str, Array]) -> None:
+    missing = [key for key in _KEYS if key not in metadata]
+    if missing:
+        raise _refusal("E0924", name, f"has lost its `{missing[0]}`")
+    hashes = {key: _sha256(metadata[key]) for key in _HASHED}
+    hashes["tensors"] = _tensors_sha256(tensors)
+    for key, found in hashes.items():
+        if found != metadata[f"{key}_sha256"]:
+            raise _refusal(
+                "E0924", name, f"was changed after it was written: the {key} and its hash disagree",
+                notes=(f"expected sha256 {metadata[f'{key}_sha256'][:16]}..., found {found[:16]}...",),
+                helps=("take an unchanged copy, or train again",))
+
+
+def _refuse_other_tensors(name: str, plan: Plan, tensors: Mapping[str, Array]) -> None:
+    """Every kept variable must be there in its own type, and nothing else."""
+    types = {variable.name: variable.type for variable, _ in plan.variables if variable.role != ACCUMULATOR}
+    for variable, type in types.items():
+        if variable not in tensors:
+            raise _refusal("E0924", name, f"has no tensor `{variable}`, which its plan needs")
+        found = tensors[variable]
+        if found.dtype != type.dtype or found.shape != type.concrete(0):
+            raise _refusal("E0924", name, f"has `{variable}` as {found.dtype}{list(found.shape)}",
+                           notes=(f"its plan needs {type}",))
+    for variable in tensors.keys() - types.keys():
+        raise _refusal("E0924", name, f"has a tensor `{variable}`, which its plan does not know")
+
+
+def _refusal(
+    code: str, name: str, problem: str, *, notes: tuple[str, ...] = (), helps: tuple[str, ...] = ()
+) -> DataError:
+    return DataError(Diagnostic(code, f"`{name}` {problem}", place=name, notes=notes, helps=helps))
+
+
+# --- bytes ----------------------------------------------------------------------------------------------------------
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        path.open("rb").close()
+        with safe_open(path, framework="numpy") as file:
+            return dict(file.metadata() or {}), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except OSError as error:
+        raise _refusal("E0920", str(path), f"cannot be read: {(error.strerror or str(error)).lower()}") from None
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError):
+        raise _refusal("E0921", str(path), "is no safetensors file, or is torn",
+                       helps=("take another copy of the file: this one cannot be mended",)) from None
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write beside `path`, then rename: a reader sees the old file or the new one, never half of one."""
+    try:
+        handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.chmod(beside, 0o666 & ~_umask())
+            os.replace(beside, path)
+        except BaseException:
+            os.unlink(beside)
+            raise
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise UsageError(Diagnostic("E0807", f"cannot write `{path}`: {reason}")) from None
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _kept(plan: Plan) -> tuple[str, ...]:
+    return tuple(variable.name for variable, _ in plan.variables if variable.role != ACCUMULATOR)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _tensors_sha256(tensors: Mapping[str, Array]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"{name}\0{value.dtype}\0{value.shape}\0".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,56 @@
+"""What a trained model keeps of its spec's settings, as JSON: how to train on, and what judges each target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nnc.compiler.options import Choice, OutputConfig, TrainConfig, Value
+
+
+def train_to_json(config: TrainConfig) -> dict[str, Any]:
+    """The `train` section."""
+    return {name: _value_to_json(getattr(config, name)) for name in TrainConfig.__dataclass_fields__}
+
+
+def train_from_json(value: Mapping[str, Any]) -> TrainConfig:
+    """Inverse of `train_to_json`. Raises: KeyError, TypeError or ValueError on anything else."""
+    fields: dict[str, Any] = {name: _value_from_json(value[name]) for name in TrainConfig.__dataclass_fields__}
+    if not isinstance(fields["optimizer"], Choice) or not isinstance(fields["epochs"], int):
+        raise TypeError("no training settings")
+    return TrainConfig(**fields)
+
+
+def outputs_to_json(outputs: Iterable[OutputConfig]) -> list[dict[str, Any]]:
+    """Of each output what binds its target: its name, its loss and the name its data goes by."""
+    return [{"name": o.name, "loss": _value_to_json(o.loss), "target": o.target} for o in outputs]
+
+
+def outputs_from_json(value: Iterable[Mapping[str, Any]]) -> tuple[OutputConfig, ...]:
+    """Inverse of `outputs_to_json`. Raises: KeyError, TypeError or ValueError on anything else."""
+    outputs = []
+    for row in value:
+        loss, target = _value_from_json(row["loss"]), row["target"]
+        if not (loss is None or isinstance(loss, Choice)) or not (target is None or isinstance(target, str)):
+            raise TypeError("no output settings")
+        outputs.append(OutputConfig(str(row["name"]), "", loss, target=target))
+    return tuple(outputs)
+
+
+def _value_to_json(value: Value) -> Any:
+    if isinstance(value, Choice):
+        return {"choice": value.name, "arguments": [[name, _value_to_json(item)] for name, item in value.arguments]}
+    if isinstance(value, tuple):
+        return [_value_to_json(item) for item in value]
+    return value
+
+
+def _value_from_json(value: Any) -> Value:
+    if isinstance(value, Mapping):
+        arguments = tuple((str(name), _value_from_json(item)) for name, item in value["arguments"])
+        return Choice(str(value["choice"]), arguments)
+    if isinstance(value, list):
+        return tuple(_value_from_json(item) for item in value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"no setting: {value!r}")
