@@ -15,10 +15,11 @@ from typing import NoReturn
 
 from nnc.grammar.diagnostics import Diagnostic, NncError, UsageError
 
-from .commands import check, compile, explain, fmt, run, specs
+from .commands import check, explain, fmt, run, specs
+from .commands import compile as compile_
 from .commands.console import wants_colour
 
-COMMANDS: tuple[ModuleType, ...] = (run, check, compile, fmt, explain, specs)
+COMMANDS: tuple[ModuleType, ...] = (run, check, compile_, fmt, explain, specs)
 INTERRUPTED = 130
 OUR_BUG = 70
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
+from typing import TYPE_CHECKING
 
 from nnc.grammar.diagnostics import Diagnostic, UsageError
+
+if TYPE_CHECKING:
+    from nnc.compiler.options import CompileOptions
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}  # bytes
 
@@ -19,6 +23,22 @@ def add_set(parser: argparse.ArgumentParser) -> None:
 def add_sizes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", metavar="N|auto", help="samples per step; auto: the most --max-memory allows")
     parser.add_argument("--max-memory", metavar="SIZE", help="refuse a plan that needs more to train, e.g. 64MiB")
+
+
+def compile_options(arguments: argparse.Namespace) -> CompileOptions:
+    """What the command line chooses beside the spec. Raises UsageError (E0805, E0806)."""
+    from nnc.compiler.options import CompileOptions
+
+    epochs: int | None = getattr(arguments, "epochs", None)
+    if epochs is not None and epochs < 1:
+        raise UsageError(Diagnostic("E0806", f"`--epochs {epochs}` trains nothing", helps=("give 1 or more",)))
+    return CompileOptions(
+        params=params(arguments),
+        batch_size=batch_size(arguments),
+        epochs=epochs,
+        seed=getattr(arguments, "seed", None),
+        max_memory_bytes=max_memory_bytes(arguments),
+    )
 
 
 def params(arguments: argparse.Namespace) -> dict[str, object]:

@@ -27,15 +27,20 @@ def run(arguments: argparse.Namespace) -> int:
     names = bundled_names()
     width = max(len(name) for name in names)
     for name in names:
-        result(f"{name:{width}}  {_title(specs_directory() / f'{name}.nn')}")
+        text = (specs_directory() / f"{name}.nn").read_text(encoding="utf-8")
+        result(f"{name:{width}}  {_title(text)}{'' if _bundled_data(text) else ' Needs --data.'}")
     narrate("\nnext: `nnc run digits`, or `nnc specs --copy digits` to edit a copy")
     return 0
 
 
-def _title(path: Path) -> str:
-    """The first documentation comment of a spec, which says what it shows."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return next((line.lstrip("#").strip() for line in lines if line.startswith("##")), "")
+def _title(text: str) -> str:
+    """The first line of the first documentation comment, which says what the spec shows."""
+    return next((line.lstrip("#").strip() for line in text.splitlines() if line.startswith("##")), "")
+
+
+def _bundled_data(text: str) -> list[str]:
+    """The data files of a spec that come with it."""
+    return re.findall(r'"(data/[^"]+)"', text)
 
 
 def _copy(name: str, directory: Path) -> int:
@@ -43,7 +48,7 @@ def _copy(name: str, directory: Path) -> int:
     if source is None:
         raise UsageError(_unknown(name))
     text = source.read_text(encoding="utf-8")
-    files = [Path(source.name), *(Path(found) for found in re.findall(r'"(data/[^"]+)"', text))]
+    files = [Path(source.name), *(Path(found) for found in _bundled_data(text))]
     for file in dict.fromkeys(files):
         _copy_file(source.parent / file, directory / file)
     narrate(f"next: `nnc run {directory / source.name}`")

@@ -1,0 +1,166 @@
+"""The summary of a compiled model: a row per layer, totals, and the memory that training and inference need.
+
+`summarize` gives data, `render_summary` the table that `nnc compile` prints.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+from ..graph import Programs
+from ..kernels import FusedPrograms
+from ..network import Network
+from ..ops import OPS
+from ..plan import Plan
+from ..types import TensorType
+from .describe import call_text, shape_text
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One layer.
+
+    `parameters` counts the elements it owns (a shared layer's stand at its first use), `flops` those of one sample's
+    forward pass, `bytes` its value at the plan's batch size; `fused` says which kernel does its work.
+    """
+
+    layer: str
+    call: str
+    connected_to: tuple[str, ...]
+    shape: str
+    dtype: str
+    parameters: int
+    flops: int
+    bytes: int
+    fused: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Rows and totals. FLOPs: `flops` of one sample forward, `flops_per_step` of one training step of a whole batch."""
+
+    model: str
+    batch_size: int
+    rows: tuple[Row, ...]
+    parameters: int
+    trainable_parameters: int
+    flops: int
+    flops_per_step: int
+    training_peak_bytes: int
+    inference_peak_bytes: int
+    arena_bytes: int
+
+
+def summarize(network: Network, programs: Programs, fused: FusedPrograms, plan: Plan) -> Summary:
+    """What each layer is and costs. `programs` are those that were fused into `fused` and laid out in `plan`."""
+    flops = _flops_by_origin(programs, "predict", 1)
+    kernels = _kernels(fused)
+    owned = _parameters_by_layer(plan)
+    rows = []
+    for layer in network.layers():
+        parameters = owned.pop(layer.weights_of, 0)
+        assert layer.type is not None
+        size = layer.type.size_bytes(plan.batch_size)
+        work = kernels.get(layer.name, "" if layer.kind == "Input" else "free")
+        row = Row(
+            layer.name, call_text(layer), layer.inputs, shape_text(layer), layer.type.dtype,
+            parameters, flops.get(layer.name, 0), size, work,
+        )  # fmt: skip
+        rows.append(row)
+    peaks = {program.name: program.peak_bytes for program in plan.programs}
+    return Summary(
+        network.name,
+        plan.batch_size,
+        tuple(rows),
+        sum(row.parameters for row in rows),
+        sum(_elements(variable.type) for variable, _ in plan.variables if variable.trainable),
+        sum(flops.values()),
+        sum(_flops_by_origin(programs, "train_step", plan.batch_size).values()),
+        peaks.get("train_step", 0),
+        peaks["predict"],
+        plan.arena_bytes,
+    )
+
+
+def _elements(type: TensorType) -> int:
+    """Elements of a variable, which has no batch axis."""
+    return prod(type.concrete(1))
+
+
+def _parameters_by_layer(plan: Plan) -> dict[str, int]:
+    """Elements of the weights and statistics that each layer owns."""
+    owned: dict[str, int] = defaultdict(int)
+    for variable, _ in plan.variables:
+        if variable.role in ("weight", "statistic"):
+            owned[variable.layer] += _elements(variable.type)
+    return owned
+
+
+def _flops_by_origin(programs: Programs, program: str, batch: int) -> Mapping[str, int]:
+    """Floating-point operations of one run of a program, by the layer that asked for them."""
+    flops: dict[str, int] = defaultdict(int)
+    for graph in programs.graphs:
+        if graph.program == program:
+            for node in graph.nodes:
+                inputs = tuple(graph.nodes[i].type for i in node.inputs)
+                flops[node.origin] += OPS[node.op].flops(inputs, node.type, batch)
+    return flops
+
+
+def _kernels(fused: FusedPrograms) -> Mapping[str, str]:
+    """Layer -> the kernels of the forward pass that bear its name, with what was folded into them."""
+    texts: dict[str, list[str]] = defaultdict(list)
+    for program in fused.programs:
+        if program.name == "predict":
+            for step in program.steps:
+                texts[step.layer].append(" + ".join([step.kernel, *step.fused]))
+    return {layer: "; ".join(parts) for layer, parts in texts.items()}
+
+
+HEAD = ("layer", "connected to", "output shape", "dtype", "parameters", "FLOPs", "bytes", "runs as")
+RIGHT = frozenset({"parameters", "FLOPs", "bytes"})
+
+
+def render_summary(summary: Summary) -> str:
+    """The table and the totals as text."""
+    cells = [HEAD, *(_cells(row) for row in summary.rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(HEAD))]
+    lines = [f"model {summary.model}", ""]
+    lines += [_line(line, widths) for line in cells]
+    lines.insert(3, "  ".join("-" * width for width in widths))
+    batch = summary.batch_size
+    frozen = summary.parameters - summary.trainable_parameters
+    totals = [
+        ("parameters", f"{summary.parameters:,}" + (f" ({frozen:,} of them not trained)" if frozen else "")),
+        ("FLOPs", f"{summary.flops:,} per sample forward; {summary.flops_per_step:,} per training step of {batch}"),
+        ("memory", f"{bytes_text(summary.training_peak_bytes)} to train, {bytes_text(summary.inference_peak_bytes)}"
+                   f" to predict, at batch size {batch}"),
+    ]  # fmt: skip
+    return "\n".join([*lines, "", *(f"{name:10}  {text}" for name, text in totals)])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    name = row.layer if row.call == "Input" else f"{row.layer}: {row.call}"
+    figures = (f"{row.parameters:,}", f"{row.flops:,}", f"{row.bytes:,}")
+    return (name, ", ".join(row.connected_to), row.shape, row.dtype, *figures, row.fused)
+
+
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    padded = (
+        cell.rjust(width) if title in RIGHT else cell.ljust(width)
+        for cell, width, title in zip(cells, widths, HEAD, strict=True)
+    )
+    return "  ".join(padded).rstrip()
+
+
+def bytes_text(count: int) -> str:
+    """`512 B`, `1.50 KiB`, `3.21 MiB`: bytes as a person reads them."""
+    size, unit = float(count), "B"
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            break
+        size /= 1024
+    return f"{count} B" if unit == "B" else f"{size:.2f} {unit}"

@@ -1,0 +1,122 @@
+"""`nnc compile`: what a spec means and what it costs; any stage of the compiler as text."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnc.grammar.diagnostics import Diagnostic, UsageError
+
+from . import settings
+from .console import narrate, result
+from .sources import read_source
+
+if TYPE_CHECKING:
+    from nnc.compiler.pipeline import Compiled
+
+NAME = "compile"
+SUMMARY = "show what a spec means and costs, or write its plan"
+STAGES = ("ast", "network", "shapes", "ops", "grad", "simplified", "fused", "schedule", "plan")
+DRAWINGS = ("dot", "mermaid")  # of the network, after `shapes`
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", metavar="SPEC", help="a .nn file, a bundled spec's name, or - for stdin")
+    settings.add_set(parser)
+    settings.add_sizes(parser)
+    parser.add_argument(
+        "--emit", choices=(*STAGES, *DRAWINGS), metavar="STAGE", help=f"print one of {', '.join((*STAGES, *DRAWINGS))}"
+    )
+    parser.add_argument("--stop-after", choices=STAGES, metavar="STAGE", help="go no further than this stage")
+    parser.add_argument("--timing", action="store_true", help="tell what each stage took")
+    parser.add_argument("--explain-fusion", action="store_true", help="tell what was fused, and what was not and why")
+    parser.add_argument("--verify", action="store_true", help="verify the value of every stage, not only the plan")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the plan there as JSON")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from nnc.compiler.pipeline import compile_source
+
+    options = settings.compile_options(arguments)
+    stop_after = _last_stage(arguments)
+    compiled = compile_source(read_source(arguments.spec), options, stop_after=stop_after, verify=arguments.verify)
+    if arguments.emit:
+        result(_emitted(compiled, arguments.emit).rstrip("\n"))
+    elif stop_after is None:
+        _print_summary(compiled, arguments.json)
+    if arguments.explain_fusion:
+        result(_fusion_text(compiled))
+    if arguments.output:
+        _write_plan(compiled, Path(arguments.output))
+    if arguments.timing:
+        narrate(_timing_text(compiled))
+    if stop_after is not None and not arguments.emit:
+        narrate(f"nnc: fine up to `{stop_after}`")
+    elif not arguments.emit and not arguments.json:
+        narrate(f"\nnext: `nnc run {arguments.spec}` trains it")
+    return 0
+
+
+def _last_stage(arguments: argparse.Namespace) -> str | None:
+    """Where to stop: None to go all the way. Raises UsageError (E0801) if `--stop-after` is too early."""
+    emitted = "shapes" if arguments.emit in DRAWINGS else arguments.emit
+    needs = {"--emit": emitted, "--explain-fusion": "fused" if arguments.explain_fusion else None}
+    needs["--output"] = "plan" if arguments.output else None
+    last: str | None = arguments.stop_after
+    for option, stage in needs.items():
+        if last is not None and stage is not None and STAGES.index(stage) > STAGES.index(last):
+            text = f"`{option}` needs the stage `{stage}`, which `--stop-after {last}` leaves out"
+            raise UsageError(Diagnostic("E0801", text))
+    if last is None and arguments.emit and not (arguments.output or arguments.explain_fusion):
+        return emitted
+    return last
+
+
+def _emitted(compiled: Compiled, stage: str) -> str:
+    if stage == "dot":
+        from nnc.compiler.emit.dot import to_dot
+
+        return to_dot(compiled.network)
+    if stage == "mermaid":
+        from nnc.compiler.emit.mermaid import to_mermaid
+
+        return to_mermaid(compiled.network)
+    return compiled.text(stage)
+
+
+def _print_summary(compiled: Compiled, as_json: bool) -> None:
+    import dataclasses
+    import json
+
+    from nnc.compiler.emit.summary import render_summary, summarize
+
+    summary = summarize(compiled.network, compiled.simplified, compiled.fused, compiled.plan)
+    result(json.dumps(dataclasses.asdict(summary), indent=2) if as_json else render_summary(summary))
+
+
+def _fusion_text(compiled: Compiled) -> str:
+    """One line per note, program by program; what stayed apart is told with its reason."""
+    lines = []
+    for program in compiled.fused.programs:
+        lines.append(f"program {program.name}: {len(program.steps)} kernels")
+        lines += [f"  {'fused' if note.done else 'apart'}  {note.layer}: {note.text}" for note in program.notes]
+    return "\n".join(lines)
+
+
+def _write_plan(compiled: Compiled, target: Path) -> None:
+    from nnc.compiler.planfile import to_json
+
+    try:
+        target.write_text(to_json(compiled.plan), encoding="utf-8")
+    except OSError as problem:
+        reason = (problem.strerror or "unknown reason").lower()
+        raise UsageError(Diagnostic("E0807", f"cannot write `{target}`: {reason}")) from problem
+    narrate(f"the plan is in {target}")
+
+
+def _timing_text(compiled: Compiled) -> str:
+    lines = [f"{stage:12} {seconds * 1000:9.1f} ms" for stage, seconds in compiled.timings]
+    total = sum(seconds for _, seconds in compiled.timings)
+    return "\n".join([*lines, f"{'total':12} {total * 1000:9.1f} ms"])
