@@ -1,7 +1,7 @@
 """Activations: elementwise formulas, and softmax and log_softmax over the last axis.
 
 Names, arguments and defaults are Keras 3's. Where no `from_output` stands here, `derivative.in_terms_of_output` may
-still find one (relu, leaky_relu).
+still find one (relu, leaky_relu, elu), if the arguments allow it.
 """
 
 from __future__ import annotations
@@ -89,7 +89,6 @@ ACTIVATIONS: Final[dict[str, Activation]] = {
     "elu": Activation(
         "x where positive, else `alpha` (exp(x) - 1)",
         lambda x, alpha=1.0: where(x > 0, x, alpha * expm1(x)),
-        from_output=lambda y, alpha=1.0: where(y > 0, 1, y + alpha),
         defaults={"alpha": 1.0},
     ),
     "selu": Activation(

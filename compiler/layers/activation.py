@@ -23,7 +23,9 @@ def activate(builder: Builder, choice: Choice | None, node: int, expansion: Expa
         value = entry.rows(builder, node)
     else:
         assert entry.formula is not None
-        value = builder.map(entry.formula(var("x0"), **dict(choice.arguments)), node)
+        arguments = dict(choice.arguments)
+        slope = None if entry.from_output is None else entry.from_output(var("y"), **arguments)
+        value = builder.map(entry.formula(var("x0"), **arguments), node, from_output=slope)
     if entry.probability:
         expansion.logits[value] = (entry.probability, node)
     return value

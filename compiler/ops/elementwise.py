@@ -77,14 +77,15 @@ def _evaluate_map(arrays: tuple[Array, ...], attrs: OpAttrs, rows: int) -> Array
 def _gradient_formula(expr: Expr, wrt: int, from_output: Expr | None) -> tuple[Expr, tuple[str, ...]]:
     """g * d expr / d x[wrt] over operands renumbered x0, x1, ...; and what those are: "g", "y" or an operand's name.
 
-    Written with the output `y` where that is known to save reading the operand.
+    Written with the output `y` where that saves reading the operand: as far as it can be found from `expr` itself, else
+    as `from_output` says.
     """
-    derivative = from_output
-    if derivative is None:
-        derivative = differentiate(expr, OPERAND_NAMES[wrt])
-        by_output = in_terms_of_output(derivative, expr, "y")
-        if len(variables(by_output)) <= len(variables(derivative)):
-            derivative = by_output
+    derivative = differentiate(expr, OPERAND_NAMES[wrt])
+    by_output = in_terms_of_output(derivative, expr, "y")
+    if len(variables(by_output)) <= len(variables(derivative)):
+        derivative = by_output
+    if from_output is not None and set(variables(derivative)) - {"y"}:
+        derivative = from_output
     product = simplify(apply("mul", var("g"), derivative))
     names = variables(product)
     return rename_operands(product, names), names
