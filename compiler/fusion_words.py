@@ -1,0 +1,80 @@
+"""What fusion did, in words: the `fused` of a step and the notes of `--explain-fusion`."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from .expr import Expr, var, variables, walk
+from .fusible import Item
+from .kernels import FusedPrograms, Note
+
+_X0 = var("x0")
+_ARITHMETIC = {"add": "sum", "sub": "difference", "mul": "product", "div": "quotient", "where": "choice", "eq": "comparison"}
+MOST_WORDS = 12
+
+
+@lru_cache(maxsize=1)
+def _activations() -> dict[Expr, str]:
+    from .formulas.activations import ACTIVATIONS
+
+    formulas = {a.formula(_X0): name for name, a in ACTIVATIONS.items() if a.formula is not None}
+    formulas.pop(_X0, None)
+    return formulas
+
+
+def describe(item: Item, operands: list[Item]) -> str:
+    """A few words for what an item computes."""
+    if item.kind == "row":
+        return "argmax" if item.operator == "argmax" else f"row {item.operator}"
+    if item.kind == "total":
+        return f"{item.operator} over {'everything' if item.axes == 'all' else 'the batch'}"
+    if item.kind != "map":
+        return item.kind
+    if item.expr.op == "add" and any(o.kind == "leaf" and str(o.attrs.get("name", "")).endswith(".bias") for o in operands):
+        return "bias"
+    return describe_formula(item.expr)
+
+
+@lru_cache(maxsize=4096)
+def describe_formula(expr: Expr) -> str:
+    """`relu`, `relu's derivative`-like formulas by their most telling operator, sums and products by name."""
+    if expr is _X0:
+        return "conversion"
+    name = _activations().get(expr)
+    if name is not None:
+        return name
+    telling = [term.op for term in walk(expr) if term.op not in ("const", "var", "add", "sub", "mul", "div", "neg")]
+    if not telling:
+        return _ARITHMETIC.get(expr.op, expr.op) if variables(expr) else "constant"
+    return _ARITHMETIC.get(telling[-1], telling[-1])
+
+
+def shortened(words: list[str]) -> tuple[str, ...]:
+    """Words once each, in order; a long list ends in how many more there are."""
+    unique = list(dict.fromkeys(words))
+    if len(unique) <= MOST_WORDS:
+        return tuple(unique)
+    return (*unique[:MOST_WORDS], f"{len(unique) - MOST_WORDS} more")
+
+
+def explain(fused: FusedPrograms) -> str:
+    """Per program and layer: which steps its work became, what went into each, and what stayed apart and why."""
+    lines: list[str] = []
+    for program in fused.programs:
+        lines += ["", f"{program.name}: {len(program.steps)} steps"]
+        by_layer: dict[str, list[str]] = {}
+        for step in program.steps:
+            text = f"{step.kernel} over {step.space}"
+            if step.fused:
+                text += f" with {', '.join(step.fused)}"
+            by_layer.setdefault(step.layer, []).append(f"+ {text}")
+        for note in program.notes:
+            by_layer.setdefault(note.layer, []).append(_note_line(note))
+        for layer, texts in by_layer.items():
+            lines.append(f"  {layer or 'program'}")
+            lines += [f"    {text}" for text in texts]
+    return "\n".join(lines[1:])
+
+
+def _note_line(note: Note) -> str:
+    return f"{'+' if note.done else '-'} {note.text}"
