@@ -6,9 +6,10 @@ Formulas are read as statements about real numbers: `x - x` becomes 0, `0 * x` b
 constants are gathered, although NaN, infinity or the last bit may say otherwise. Comparisons of a term with itself are
 left alone, so `x != x` still finds a NaN.
 
-At a kink the derivative is the one Keras uses on JAX: 0 for `sign` and so for `abs` at 0; 0 for a comparison everywhere
-(so relu, written with `where(x > 0, ...)`, has 0 at 0); the constant's 0 where `maximum` or `minimum` of a term and a
-constant tie; the mean of both where two terms tie.
+At a kink the derivative is one that Keras uses: 0 for `sign` and so for `abs` at 0; 0 for a comparison everywhere (so
+relu, written with `where(x > 0, ...)`, has 0 at 0, and leaky_relu, written with `x >= 0`, has 1); the mean of both
+where `maximum` or `minimum` of two terms tie, as on JAX; the constant's 0 where a term and a constant tie, as in JAX's
+relu6 (its clip takes half there, TensorFlow's all).
 """
 
 from __future__ import annotations
@@ -71,14 +72,14 @@ def _readable_from_output(expr: Expr, output: Expr) -> dict[Expr, Expr]:
             return {build("sigmoid", expr.args[0]): build("neg", build("expm1", build("neg", output)))}
         case "where":
             condition, upper, lower = expr.args
-            if condition.op != "gt" or condition.args[1] is not ZERO:
+            if condition.op not in ("gt", "ge") or condition.args[1] is not ZERO:
                 return {}
             x = condition.args[0]
             lower_slope = _positive_multiple(lower, apply("expm1", x))
-            lower_fits = lower is ZERO or lower_slope or _positive_multiple(lower, x)
+            lower_fits = (condition.op == "gt" and lower is ZERO) or lower_slope or _positive_multiple(lower, x)
             if not (_positive_multiple(upper, x) and lower_fits):
                 return {}
-            found = {condition: apply("gt", output, ZERO)}
+            found = {condition: apply(condition.op, output, ZERO)}
             if lower_slope:
                 found[build("mul", const(lower_slope), build("exp", x))] = build("add", output, const(lower_slope))
             return found
@@ -295,7 +296,7 @@ def _div(a: Expr, b: Expr) -> Expr | None:
     if _is(a, 0):
         return ZERO
     if b.op == "const" and _number(b) != 0:
-        if math.frexp(abs(_number(b)))[0] == 0.5:    # a power of two: the reciprocal is exact
+        if math.frexp(abs(_number(b)))[0] == 0.5:  # a power of two: the reciprocal is exact
             return build("mul", 1 / _number(b), a)
         if a.op == "mul" and a.args[0].op == "const":
             return build("mul", _number(a.args[0]) / _number(b), a.args[1])

@@ -38,9 +38,16 @@ _X0, _X1 = var("x0"), var("x1")
 
 
 def _relu(x: Expr, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Expr:
-    below = negative_slope * (x - threshold if threshold else x) if negative_slope else const(0)
-    value: Expr = where(x > threshold, x, below)
+    """At the threshold the slope is the lower; leaky_relu, which a `negative_slope` alone means, takes the upper one."""
+    if negative_slope and not threshold:
+        value = _leaky_relu(x, negative_slope)
+    else:
+        value = where(x > threshold, x, negative_slope * (x - threshold) if negative_slope else 0)
     return value if max_value is None else minimum(value, max_value)
+
+
+def _leaky_relu(x: Expr, negative_slope: float = 0.2) -> Expr:
+    return where(x >= 0, x, negative_slope * x)
 
 
 def _gelu(x: Expr, approximate: bool = False) -> Expr:
@@ -78,7 +85,7 @@ ACTIVATIONS: Final[dict[str, Activation]] = {
     ),
     "leaky_relu": Activation(
         "x where positive, else `negative_slope` x",
-        lambda x, negative_slope=0.2: where(x > 0, x, negative_slope * x),
+        _leaky_relu,
         defaults={"negative_slope": 0.2},
     ),
     "relu6": Activation(
@@ -104,20 +111,14 @@ ACTIVATIONS: Final[dict[str, Activation]] = {
     "softsign": Activation(
         "x / (1 + |x|)", lambda x: x / (1 + absolute(x)), from_output=lambda y: square(1 - absolute(y))
     ),
-    "sigmoid": Activation(
-        "1 / (1 + exp(-x))", sigmoid, from_output=lambda y: y * (1 - y), probability="sigmoid"
-    ),
+    "sigmoid": Activation("1 / (1 + exp(-x))", sigmoid, from_output=lambda y: y * (1 - y), probability="sigmoid"),
     "hard_sigmoid": Activation(
         "relu6(x + 3) / 6",
         lambda x: minimum(maximum(x + 3, 0), 6) / 6,
         from_output=lambda y: where(logical_and(y > 0, y < 1), 1 / 6, 0),
     ),
     "tanh": Activation("hyperbolic tangent", tanh, from_output=lambda y: 1 - square(y)),
-    "hard_tanh": Activation(
-        "x kept within -1 and 1",
-        lambda x: minimum(maximum(x, -1), 1),
-        from_output=lambda y: where(logical_and(y > -1, y < 1), 1, 0),
-    ),
+    "hard_tanh": Activation("x kept within -1 and 1", lambda x: where(x > 1, 1, where(x < -1, -1, x))),
     "exponential": Activation("exp(x)", exp, from_output=lambda y: y),
     "log_sigmoid": Activation("log(sigmoid(x))", lambda x: -softplus(-x), from_output=lambda y: -expm1(y)),
     "mish": Activation("x tanh(softplus(x))", lambda x: x * tanh(softplus(x))),

@@ -14,8 +14,8 @@ from ..expr import Expr
 from ..graph import Builder
 from ..options import Choice
 
-Defaults = Mapping[str, Any]                # argument name -> default, in positional order
-REQUIRED: Final = Choice("<required>")      # the default of an argument that has none
+Defaults = Mapping[str, Any]  # argument name -> default, in positional order
+REQUIRED: Final = Choice("<required>")  # the default of an argument that has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Activation:
     rows: Callable[[Builder, int], int] | None = None
     from_output: Callable[..., Expr] | None = None
     defaults: Defaults = field(default_factory=dict)
-    probability: str = ""           # "softmax" | "sigmoid": its values are probabilities, made from logits
+    probability: str = ""  # "softmax" | "sigmoid": its values are probabilities, made from logits
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Optimizer:
 
     doc: str
     source: str
-    defaults: Defaults               # learning_rate first, as in Keras
+    defaults: Defaults  # learning_rate first, as in Keras
     slots: Callable[..., Mapping[str, float]]
     scalars: Callable[..., Mapping[str, Expr]]
     update: Callable[..., tuple[Expr, Mapping[str, Expr]]]

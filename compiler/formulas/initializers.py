@@ -95,9 +95,7 @@ INITIALIZERS: Final[dict[str, Initializer]] = {
         {"scale": 1.0, "mode": "fan_in", "distribution": "truncated_normal"},
     ),
     "glorot_uniform": _scaled("uniform of variance 2 / (fan_in + fan_out)", 1.0, "fan_avg", "uniform"),
-    "glorot_normal": _scaled(
-        "truncated normal of variance 2 / (fan_in + fan_out)", 1.0, "fan_avg", "truncated_normal"
-    ),
+    "glorot_normal": _scaled("truncated normal of variance 2 / (fan_in + fan_out)", 1.0, "fan_avg", "truncated_normal"),
     "he_uniform": _scaled("uniform of variance 2 / fan_in", 2.0, "fan_in", "uniform"),
     "he_normal": _scaled("truncated normal of variance 2 / fan_in", 2.0, "fan_in", "truncated_normal"),
     "lecun_uniform": _scaled("uniform of variance 1 / fan_in", 1.0, "fan_in", "uniform"),

@@ -139,9 +139,7 @@ def _categorical(builder: Builder, target: int, prediction: int, arguments: Argu
     if arguments.get("from_logits"):
         return _categorical_from_logits(builder, target, prediction, arguments)
     logarithms = _log_probabilities(builder, prediction)
-    return builder.map(
-        -_X0, _weighted_by_target(builder, target, logarithms, arguments.get("label_smoothing", 0.0))
-    )
+    return builder.map(-_X0, _weighted_by_target(builder, target, logarithms, arguments.get("label_smoothing", 0.0)))
 
 
 def _log_of_sum(builder: Builder, centred: int) -> int:

@@ -80,9 +80,7 @@ def _adam_slots(amsgrad: bool = False, **_: Any) -> Mapping[str, float]:
     return dict.fromkeys(["momentum", "velocity"] + ["velocity_hat"] * amsgrad, 0.0)
 
 
-def _adam_scalars(
-    t: Expr, learning_rate: Expr, beta_1: float = 0.9, beta_2: float = 0.999, **_: Any
-) -> Scalars:
+def _adam_scalars(t: Expr, learning_rate: Expr, beta_1: float = 0.9, beta_2: float = 0.999, **_: Any) -> Scalars:
     corrected = learning_rate * sqrt(1 - const(beta_2) ** t) / (1 - const(beta_1) ** t)
     return {"learning_rate": learning_rate, "alpha": corrected}
 
@@ -125,9 +123,7 @@ def _nadam_product(t: Expr) -> Expr:
     return exp(polynomial * power - sum(coefficients))
 
 
-def _nadam_scalars(
-    t: Expr, learning_rate: Expr, beta_1: float = 0.9, beta_2: float = 0.999, **_: Any
-) -> Scalars:
+def _nadam_scalars(t: Expr, learning_rate: Expr, beta_1: float = 0.9, beta_2: float = 0.999, **_: Any) -> Scalars:
     now = beta_1 * (1 - 0.5 * const(0.96) ** t)
     following = beta_1 * (1 - 0.5 * const(0.96) ** (t + 1))
     product = const(beta_1) ** t * _nadam_product(t)

@@ -113,7 +113,7 @@ def _erfc_middle(x: Array) -> Array:
 
 
 def _erfc_large(x: Array) -> Array:
-    bounded = np.clip(x, ERF_SPLITS[1], 30)    # erfc(30) is 0 in any float we have
+    bounded = np.clip(x, ERF_SPLITS[1], 30)  # erfc(30) is 0 in any float we have
     inverse = 1 / (bounded * bounded)
     scaled = (INVERSE_SQRT_PI - inverse * _rational(ERF_LARGE, inverse)) / bounded
     return np.asarray(scaled * np.exp(-bounded * bounded))

@@ -1,8 +1,9 @@
 """Records what Keras computes, for the tests beside this file: writes recorded.npz.
 
 Run `python tests/keras/record.py` with KERAS_BACKEND=jax in an environment that has keras and jax; nothing else in this
-repository needs them. Everything is float32 and follows from one seed. The file holds arrays, and under "index" a JSON text:
-the versions, the arguments of every function and class with their defaults, and the cases with the names of their arrays.
+repository needs them. Everything is float32 and follows from one seed. The file holds arrays, and under "index" a JSON
+text: the versions, the arguments of every function and class with their defaults, and the cases with the names of their
+arrays. What is trained for a hundred steps stands in training_cases.py.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ import jax
 import keras
 import numpy as np
 from keras.src.initializers import random_initializers
+from training_cases import HIDDEN, INPUTS, OUTPUTS, SCHEDULES, all_cases
 
-STEPS, BATCHES, ROWS, INPUTS, HIDDEN, OUTPUTS = 100, 10, 16, 12, 16, 4
+STEPS, BATCHES, ROWS = 100, 10, 16
 random = np.random.default_rng(2024)
 arrays: dict[str, np.ndarray] = {}
 index: dict[str, Any] = {
@@ -46,9 +48,9 @@ def parameters(function: Any, skip: tuple[str, ...] = ()) -> dict[str, Any]:
 
 ACTIVATIONS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in (
-        "linear relu leaky_relu relu6 elu selu gelu silu softplus softsign sigmoid hard_sigmoid tanh hard_tanh exponential"
-        " log_sigmoid mish softmax log_softmax"
-    ).split()),
+        "linear", "relu", "leaky_relu", "relu6", "elu", "selu", "gelu", "silu", "softplus", "softsign", "sigmoid",
+        "hard_sigmoid", "tanh", "hard_tanh", "exponential", "log_sigmoid", "mish", "softmax", "log_softmax",
+    )),
     ("relu", {"negative_slope": 0.1, "max_value": 2.0, "threshold": 0.5}),
     ("leaky_relu", {"negative_slope": 0.3}),
     ("elu", {"alpha": 0.5}),
@@ -141,8 +143,11 @@ def example_data() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     }  # fmt: skip
     targets |= {"binary_1": targets["binary"][:, :1], "real_1": targets["real"][:, :1]}
     predictions |= {"probability_1": predictions["probability"][:, :1], "near_1": predictions["real"][:, :1]}
-    as_stored = [{k: v.astype("int32" if k in ("class",) else "float32") for k, v in d.items()} for d in (targets, predictions)]
-    return as_stored[0], as_stored[1]
+    return typed(targets), typed(predictions)
+
+
+def typed(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: value.astype("int32" if name == "class" else "float32") for name, value in values.items()}
 
 
 def record_losses() -> None:
@@ -156,7 +161,8 @@ def record_losses() -> None:
         function, y, p = getattr(keras.losses, name), targets[target], predictions[prediction]
         gradient = jax.grad(lambda p, f=function, y=y, a=arguments: f(y, p, **a).mean())(p)
         index["losses"].append({
-            "name": name, "arguments": arguments, "target": f"target.{target}", "prediction": f"prediction.{prediction}",
+            "name": name, "arguments": arguments,
+            "target": f"target.{target}", "prediction": f"prediction.{prediction}",
             "value": stored(f"loss.{number}.value", function(y, p, **arguments)),
             "gradient": stored(f"loss.{number}.gradient", gradient),
         })  # fmt: skip
@@ -164,7 +170,8 @@ def record_losses() -> None:
         metric = getattr(keras.metrics, kind)(**arguments)
         metric.update_state(targets[target], predictions[prediction])
         index["metrics"].append({
-            "name": name, "arguments": arguments, "target": f"target.{target}", "prediction": f"prediction.{prediction}",
+            "name": name, "arguments": arguments,
+            "target": f"target.{target}", "prediction": f"prediction.{prediction}",
             "value": float(metric.result()),
         })  # fmt: skip
     skip = ("y_true", "y_pred", "axis", "ignore_class")
@@ -177,27 +184,11 @@ OPTIMIZERS = {
     "sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW", "nadam": "Nadam", "adagrad": "Adagrad",
     "adamax": "Adamax", "lion": "Lion",
 }  # fmt: skip
-SCHEDULES: list[tuple[str, str, dict[str, Any]]] = [
-    ("exponential", "ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 30, "decay_rate": 0.5}),
-    (
-        "exponential",
-        "ExponentialDecay",
-        {"initial_learning_rate": 0.1, "decay_steps": 30, "decay_rate": 0.5, "staircase": True},
-    ),
-    ("cosine", "CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 80}),
-    ("cosine", "CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 60, "alpha": 0.1}),
-    (
-        "cosine",
-        "CosineDecay",
-        {"initial_learning_rate": 0.01, "decay_steps": 70, "alpha": 0.05, "warmup_target": 0.15, "warmup_steps": 20},
-    ),
-    ("piecewise_constant", "PiecewiseConstantDecay", {"boundaries": [20, 60], "values": [0.1, 0.05, 0.01]}),
-]
 INITIALIZERS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in (
-        "random_uniform random_normal truncated_normal variance_scaling glorot_uniform glorot_normal he_uniform he_normal"
-        " lecun_uniform lecun_normal"
-    ).split()),
+        "random_uniform", "random_normal", "truncated_normal", "variance_scaling", "glorot_uniform", "glorot_normal",
+        "he_uniform", "he_normal", "lecun_uniform", "lecun_normal",
+    )),
     ("random_uniform", {"minval": -1.0, "maxval": 3.0}),
     ("random_normal", {"mean": 1.0, "stddev": 2.0}),
     ("variance_scaling", {"scale": 2.0, "mode": "fan_out", "distribution": "uniform"}),
@@ -217,8 +208,9 @@ def record_tables() -> None:
         values = [float(schedule(**arguments)(step)) for step in range(STEPS)]
         index["schedules"].append({"name": name, "arguments": arguments, "value": stored(f"schedule.{number}", values)})
         index["schedule_defaults"][name] = parameters(schedule, ("name",))
+    regularizers = {"l1": "L1", "l2": "L2", "l1_l2": "L1L2"}
     index["regularizer_defaults"] = {
-        name: parameters(getattr(keras.regularizers, kind)) for name, kind in (("l1", "L1"), ("l2", "L2"), ("l1_l2", "L1L2"))
+        name: parameters(getattr(keras.regularizers, kind)) for name, kind in regularizers.items()
     }
     record_initializers()
 
@@ -259,103 +251,6 @@ def record_initializers() -> None:
 
 
 # --- a hundred steps of training -----------------------------------------------------------------------------------
-
-HIDDEN_LAYER = ["Dense", {"units": HIDDEN, "activation": "tanh"}]
-
-
-def network(activation: str | None = None, *middle: Any, hidden: Any = HIDDEN_LAYER, **arguments: Any) -> list[Any]:
-    last = {"units": OUTPUTS, **({"activation": activation} if activation else {}), **arguments}
-    return [hidden, *middle, ["Dense", last]]
-
-
-def regularized(**regularizers: Any) -> Any:
-    return ["Dense", {"units": HIDDEN, "activation": "tanh", **regularizers}]
-
-
-LINEAR = network()
-SGD = ["sgd", {"learning_rate": 0.1}]
-
-
-def case(name: str, layers: Any = LINEAR, loss: Any = ("mse", {}), target: str = "real", optimizer: Any = SGD, **more: Any) -> dict[str, Any]:
-    return {"name": name, "layers": layers, "loss": list(loss), "target": target, "optimizer": list(optimizer), **more}
-
-
-def optimizer_cases() -> list[dict[str, Any]]:
-    variants: list[tuple[str, dict[str, Any]]] = [
-        ("sgd", {"learning_rate": 0.05}),
-        ("sgd", {"learning_rate": 0.02, "momentum": 0.9}),
-        ("sgd", {"learning_rate": 0.02, "momentum": 0.9, "nesterov": True}),
-        ("sgd", {"learning_rate": 0.05, "momentum": 0.5, "weight_decay": 0.1}),
-        ("rmsprop", {}),
-        ("rmsprop", {"learning_rate": 0.005, "rho": 0.8}),
-        ("rmsprop", {"learning_rate": 0.002, "momentum": 0.5}),
-        ("rmsprop", {"learning_rate": 0.002, "centered": True}),
-        ("rmsprop", {"learning_rate": 0.002, "momentum": 0.5, "centered": True, "weight_decay": 0.1}),
-        ("adam", {}),
-        ("adam", {"learning_rate": 0.01, "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-4}),
-        ("adam", {"learning_rate": 0.01, "amsgrad": True}),
-        ("adamw", {"learning_rate": 0.01}),
-        ("adamw", {"learning_rate": 0.01, "weight_decay": 0.1}),
-        ("nadam", {}),
-        ("nadam", {"learning_rate": 0.01, "beta_1": 0.8}),
-        ("adagrad", {"learning_rate": 0.05}),
-        ("adagrad", {"learning_rate": 0.05, "initial_accumulator_value": 0.5}),
-        ("adamax", {"learning_rate": 0.01}),
-        ("lion", {"learning_rate": 0.002}),
-        ("lion", {"learning_rate": 0.002, "beta_1": 0.8, "weight_decay": 0.1}),
-    ]
-    return [case(f"optimizer.{n}.{v[0]}", optimizer=v) for n, v in enumerate(variants)]
-
-
-def loss_cases() -> list[dict[str, Any]]:
-    softmax, sigmoid, positive = network("softmax"), network("sigmoid"), network("softplus")
-    logits, smoothed = {"from_logits": True}, {"label_smoothing": 0.1}
-    variants: list[tuple[str, dict[str, Any], str, Any]] = [
-        ("mse", {}, "real", LINEAR),
-        ("mae", {}, "real", LINEAR),
-        ("mape", {}, "count", positive),
-        ("msle", {}, "count", positive),
-        ("huber", {"delta": 0.5}, "real", LINEAR),
-        ("log_cosh", {}, "real", LINEAR),
-        ("binary_crossentropy", {}, "binary", sigmoid),
-        ("binary_crossentropy", smoothed, "binary", sigmoid),
-        ("binary_crossentropy", logits, "binary", LINEAR),
-        ("categorical_crossentropy", {}, "one_hot", softmax),
-        ("categorical_crossentropy", smoothed, "one_hot", softmax),
-        ("categorical_crossentropy", logits, "one_hot", LINEAR),
-        ("sparse_categorical_crossentropy", {}, "class", softmax),
-        ("sparse_categorical_crossentropy", logits, "class", LINEAR),
-        ("hinge", {}, "sign", network("tanh")),
-        ("squared_hinge", {}, "sign", LINEAR),
-        ("kl_divergence", {}, "distribution", softmax),
-        ("poisson", {}, "count", positive),
-        ("cosine_similarity", {}, "real", LINEAR),
-    ]
-    cases = [case(f"loss.{n}.{v[0]}", v[3], v[:2], v[2]) for n, v in enumerate(variants)]
-    weights = {"class_weight": [1.0, 2.0, 0.5, 1.5]}
-    return [
-        *cases,
-        case("class_weight.sparse", softmax, ("sparse_categorical_crossentropy", {}), "class", **weights),
-        case("class_weight.one_hot", softmax, ("categorical_crossentropy", {}), "one_hot", **weights),
-    ]
-
-
-def other_cases() -> list[dict[str, Any]]:
-    l1, l2, both = ["l1", {"l1": 0.01}], ["l2", {"l2": 0.02}], ["l1_l2", {"l1": 0.01, "l2": 0.02}]
-    free = ["Dense", {"units": HIDDEN}]
-    return [
-        case("regularizer.l1", network(hidden=regularized(kernel_regularizer=l1))),
-        case("regularizer.l2", network(hidden=regularized(kernel_regularizer=l2, bias_regularizer=l2))),
-        case("regularizer.l1_l2", network(kernel_regularizer=both)),
-        case("clip.norm", global_clipnorm=0.1),
-        case("clip.value", clipvalue=0.01),
-        *(
-            case(f"schedule.{n}.{name}", optimizer=["sgd", {"learning_rate": [name, arguments]}])
-            for n, (name, _, arguments) in enumerate(SCHEDULES)
-        ),
-        case("layer.batch_normalization", network(None, ["BatchNormalization", {}], ["tanh", {}], hidden=free)),
-        case("layer.layer_normalization", network(None, ["LayerNormalization", {}], ["tanh", {}], hidden=free)),
-    ]
 
 
 def keras_optimizer(name: str, arguments: dict[str, Any], **clipping: Any) -> Any:
@@ -409,7 +304,8 @@ def losses_of(spec: dict[str, Any]) -> list[float]:
 
 def record_trajectories() -> None:
     inputs = random.normal(size=(BATCHES, ROWS, INPUTS))
-    scores = np.tanh(inputs @ random.normal(size=(INPUTS, OUTPUTS)) / 2) + 0.1 * random.normal(size=(BATCHES, ROWS, OUTPUTS))
+    scores = np.tanh(inputs @ random.normal(size=(INPUTS, OUTPUTS)) / 2)
+    scores += 0.1 * random.normal(size=scores.shape)
     classes, exponentials = scores.argmax(-1), np.exp(scores)
     stored("train.x", inputs)
     stored("train.real", scores)
@@ -425,7 +321,7 @@ def record_trajectories() -> None:
     stored("weight.bias_1", random.normal(size=OUTPUTS) * 0.1)
     stored("weight.gamma", 1 + random.normal(size=HIDDEN) * 0.1)
     stored("weight.beta", random.normal(size=HIDDEN) * 0.1)
-    index["trajectories"] = [*optimizer_cases(), *loss_cases(), *other_cases()]
+    index["trajectories"] = all_cases()
     for spec in index["trajectories"]:
         losses = losses_of(spec)
         spec["losses"] = stored(f"trajectory.{spec['name']}", losses)
