@@ -38,7 +38,7 @@ _X0, _X1 = var("x0"), var("x1")
 
 
 def _relu(x: Expr, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Expr:
-    """At the threshold the slope is the lower; leaky_relu, which a `negative_slope` alone means, takes the upper one."""
+    """At the threshold the slope is the lower; leaky_relu, which a `negative_slope` alone means, takes the upper."""
     if negative_slope and not threshold:
         value = _leaky_relu(x, negative_slope)
     else:
