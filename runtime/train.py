@@ -59,6 +59,9 @@ def fit(
                 adapt(session, train, patience, history)
             _bind(session, "train_step", train)
             listener.start(first_epoch + 1, last, len(train))
+            for watch in (watcher.watch for watcher in (stopping, plateau) if watcher is not None):
+                if watch.note:
+                    listener.note(watch.note)
             for number in range(first_epoch, last):
                 epoch = _epoch(session, train, validation, config, listener, number, patience, history)
                 history.epochs.append(epoch)

@@ -50,12 +50,15 @@ class Watch:
     best: float = math.nan
     best_epoch: int = 0
     waited: int = 0
+    note: str = ""
 
     @classmethod
     def of(cls, choice: Choice, figures: tuple[str, ...]) -> Watch:
         arguments = dict(choice.arguments)
         figure = monitored(choice, figures)
-        return cls(figure, _number(arguments, "patience", 0), float(_number(arguments, "min_delta", 0.0)))
+        lacks_data = figure == "loss" and arguments.get("monitor") == "val_loss"
+        note = f"there is no validation data: {choice.name} watches `loss`" if lacks_data else ""
+        return cls(figure, _number(arguments, "patience", 0), float(_number(arguments, "min_delta", 0.0)), note=note)
 
     def improves(self, epoch: Epoch) -> bool:
         """Note an epoch; true if it is the best so far."""

@@ -16,7 +16,6 @@ import numpy as np
 from nnc.compiler.options import DataConfig, OutputConfig, Split
 from nnc.compiler.plan import Plan
 from nnc.grammar.diagnostics import DataError, Diagnostic
-from nnc.grammar.suggest import nearest
 from nnc.runtime.protocol import Array, Rows
 
 from .audit import to_feed
@@ -69,10 +68,6 @@ def load(
     slots = (*input_slots(plan), *target_slots(plan, outputs))
     files = FileSet(Path(base_dir))
     problems: list[Diagnostic] = []
-    for group, bound in config.groups:
-        problems += _check_names(group, [name for name, _ in bound], slots)
-    if problems:
-        raise DataError(*problems)
     found = {group: files.read(bound) for group, bound in config.groups}
     problems += files.problems
     parts: dict[str, Samples] = {}
@@ -101,6 +96,7 @@ def bind(slots: Iterable[Slot], values: Mapping[str, Values], group: str = "") -
             problems += error.diagnostics
         if found.array.ndim:
             counts[f"{slot.role} `{slot.name}`, {found.origin}"] = len(found.array)
+    problems = list({(p.code, p.place, p.notes): p for p in reversed(problems)}.values())[::-1]    # one cell, two slots
     if len(set(counts.values())) > 1:
         problems.append(_different_lengths(counts, group))
     if problems or not feeds:
@@ -114,32 +110,12 @@ def _different_lengths(counts: Mapping[str, int], group: str) -> Diagnostic:
                       notes=tuple(f"{origin}: {count:,} rows" for origin, count in counts.items()))
 
 
-def _check_names(group: str, names: list[str], slots: Iterable[Slot]) -> list[Diagnostic]:
-    """Names bound to nothing, and slots without data."""
-    known = tuple(dict.fromkeys(slot.column for slot in slots))
-    where = "the data section" if group == "all" else f"data group `{group}`"
-    unused = [name for name in known if name not in names]
-    problems = []
-    for name in names:
-        if name not in known:
-            near = nearest(name, unused) or nearest(name, known)
-            helps = (f"did you mean {' or '.join(f'`{word}`' for word in near)}?",) if near else ()
-            note = f"the model has {', '.join(f'`{word}`' for word in known)}"
-            text = f"{where} binds `{name}`, which is no input and no target of the model"
-            problems.append(Diagnostic("E0705", text, notes=(note,), helps=helps))
-    for slot in {slot.column: slot for slot in slots}.values():
-        if slot.column in unused:
-            problems.append(Diagnostic("E0704", f"{where} has nothing for {slot.role} `{slot.column}`",
-                                       notes=(f"expected {slot.type}",)))
-    return problems
-
-
 def _split(split: Split | None, parts: Mapping[str, Samples], slots: Iterable[Slot]) -> Dataset:
-    whole = parts.get("all")
-    if whole is None:
-        return Dataset(parts["train"], parts.get("validation"), parts.get("test"))
+    """What is not a group of its own is split off the training group."""
+    whole = parts["all"] if "all" in parts else parts["train"]
+    given = {name: parts.get(name) for name in ("validation", "test")}
     if split is None:
-        return Dataset(whole)
+        return Dataset(whole, **given)
     classes = None
     if split.stratify is not None:
         feed = next(slot.feed for slot in slots if split.stratify in (slot.name, slot.column))
@@ -153,4 +129,4 @@ def _split(split: Split | None, parts: Mapping[str, Samples], slots: Iterable[Sl
     if problems:
         raise DataError(*problems)
     made = {name: Samples(whole.feeds, part) for name, part in rows.items() if len(part)}
-    return Dataset(made["train"], made.get("validation"), made.get("test"))
+    return Dataset(made["train"], given["validation"] or made.get("validation"), given["test"] or made.get("test"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from tokenize import TokenError
 
 import numpy as np
 
@@ -15,7 +16,9 @@ from nnc.runtime.protocol import Array
 
 from .source import Contents, Request, missing_key, unreadable
 
-_DAMAGED = (ValueError, OSError, EOFError, KeyError, SyntaxError, zipfile.BadZipFile, zlib.error)
+# all that NumPy lets through from a header it cannot parse or a size that no memory holds
+_DAMAGED = (ValueError, OSError, EOFError, KeyError, SyntaxError, TokenError, MemoryError, OverflowError,
+            NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 def read_npy(request: Request) -> Contents:

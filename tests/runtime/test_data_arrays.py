@@ -1,0 +1,101 @@
+"""Arrays given from Python: by name, by position where there is one, and every mistake with its name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnc.compiler.options import Choice, OutputConfig
+from nnc.compiler.plan import Plan, Signature
+from nnc.compiler.types import BATCH, TensorType
+from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.runtime.data import from_arrays
+
+COLUMN = TensorType("float32", (BATCH, 1))
+
+
+def plan(inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Plan:
+    ins, outs = (tuple(Signature(name, COLUMN) for name in names) for names in (inputs, outputs))
+    return Plan("m", 0, 32, 0, (), (), (), ins, outs, outs, ())
+
+
+def outputs(**targets: str | None) -> tuple[OutputConfig, ...]:
+    return tuple(OutputConfig(name, name, Choice("mse"), target=target) for name, target in targets.items())
+
+
+TWO = plan(("wide", "deep"), ("main", "aux"))
+X = {"wide": [1, 2, 3], "deep": [4, 5, 6]}
+Y = {"main": [7, 8, 9], "aux": [7, 8, 9]}
+
+
+def refused(x: Any, y: Any, where: Plan = TWO, **targets: str | None) -> tuple[Diagnostic, ...]:
+    with pytest.raises(DataError) as caught:
+        from_arrays(where, outputs(**(targets or {"main": None, "aux": None})), x, y)
+    return caught.value.diagnostics
+
+
+def test_arrays_are_bound_by_name() -> None:
+    samples = from_arrays(TWO, outputs(main=None, aux=None), X, Y)
+    assert {name: feed.tolist() for name, feed in samples.feeds.items()} == {
+        "wide": [[1], [2], [3]], "deep": [[4], [5], [6]], "target.main": [[7], [8], [9]], "target.aux": [[7], [8], [9]],
+    }  # fmt: skip
+
+
+def test_one_array_will_do_for_one_input_and_one_output() -> None:
+    samples = from_arrays(plan(("x",), ("y",)), outputs(y=None), [1, 2], (3, 4))
+    assert list(samples.feeds) == ["x", "target.y"]
+
+
+def test_prediction_needs_no_targets() -> None:
+    assert list(from_arrays(TWO, (), X, needs_targets=False).feeds) == ["wide", "deep"]
+
+
+def test_a_target_that_is_an_input_may_be_left_out() -> None:
+    autoencoder = plan(("image",), ("copy",))
+    samples = from_arrays(autoencoder, outputs(copy="image"), {"image": [1, 2]})
+    assert samples.feeds["target.copy"].tolist() == [[1], [2]]
+    samples = from_arrays(autoencoder, outputs(copy="image"), [1, 2], {"copy": [3, 4]})
+    assert samples.feeds["target.copy"].tolist() == [[3], [4]]
+
+
+def test_a_target_two_outputs_share_may_be_given_once() -> None:
+    for y in ([7, 8, 9], {"price": [7, 8, 9]}, {"main": [7, 8, 9], "aux": [7, 8, 9]}):
+        samples = from_arrays(TWO, outputs(main="price", aux="price"), X, y)
+        assert samples.feeds["target.main"].tolist() == samples.feeds["target.aux"].tolist() == [[7], [8], [9]]
+
+
+def test_a_misspelled_name_is_both_superfluous_and_missing() -> None:
+    found = refused({"wide": [1], "depe": [2]}, {"main": [1], "aux": [1]})
+    assert [(d.code, d.message) for d in found] == [
+        ("E0705", "`depe` is no input of the model"), ("E0704", "there is nothing for input `deep`"),
+    ]  # fmt: skip
+    assert found[0].helps == ("did you mean `deep`?",)
+    assert found[0].place == "argument `x`"
+
+
+def test_problems_of_both_arguments_come_together() -> None:
+    assert [d.message for d in refused({"wide": [1]}, {"main": [1]})] == [
+        "there is nothing for input `deep`", "there is nothing for target `aux`",
+    ]  # fmt: skip
+    assert [d.code for d in refused(None, None)] == ["E0704"] * 4
+
+
+def test_one_array_for_several_inputs_asks_for_names() -> None:
+    (found, _) = refused([1, 2, 3], [4, 5, 6])
+    assert found.code == "E0704"
+    assert found.helps == ('give them by name: x = {"wide": ..., "deep": ...}',)
+
+
+def test_different_lengths_are_listed() -> None:
+    (found,) = refused({"wide": [1, 2], "deep": [1, 2, 3]}, Y)
+    assert found.code == "E0706"
+    assert found.notes[0] == "input `wide`, array `wide`: 2 rows"
+
+
+def test_ragged_lists_and_wrong_shapes_are_no_tracebacks() -> None:
+    (found,) = refused({"wide": [[1], [2, 3], [4]], "deep": [1, 2, 3]}, Y)
+    assert (found.code, found.place) == ("E0708", "array `wide`")
+    (found,) = refused({"wide": np.ones((3, 2)), "deep": [1, 2, 3]}, Y)
+    assert (found.code, found.place) == ("E0708", "array `wide`")
