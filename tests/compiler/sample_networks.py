@@ -8,6 +8,7 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+
 from nnc.compiler.evaluate import evaluate
 from nnc.compiler.formulas.losses import LOSSES
 from nnc.compiler.formulas.optimizers import OPTIMIZERS

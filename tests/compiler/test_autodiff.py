@@ -6,6 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sample_networks import (
+    NetworkBuilder,
+    batch_of,
+    in_float64,
+    loss,
+    numeric_gradient,
+    optimizer,
+    values_for,
+)
+
 from nnc.compiler.autodiff import differentiate, gradients_of
 from nnc.compiler.evaluate import evaluate
 from nnc.compiler.formulas.losses import LOSSES
@@ -19,15 +29,6 @@ from nnc.compiler.options import Choice, OutputConfig
 from nnc.compiler.simplify import simplify_graph
 from nnc.compiler.types import BATCH, TensorType
 from nnc.compiler.verify_graph import verify_graph, verify_programs
-from sample_networks import (
-    NetworkBuilder,
-    batch_of,
-    in_float64,
-    loss,
-    numeric_gradient,
-    optimizer,
-    values_for,
-)
 
 ROWS = 4
 VECTOR, MATRIX, CLASSES = batch_of(5), batch_of(2, 3), batch_of(dtype="int32")
@@ -58,7 +59,7 @@ LAYER_EXAMPLES: dict[str, tuple[dict[str, Any], tuple[TensorType, ...]]] = {
 
 
 def example(kind: str) -> tuple[dict[str, Any], tuple[TensorType, ...]]:
-    return LAYER_EXAMPLES[kind] if kind in LAYER_EXAMPLES else ({}, (VECTOR,))
+    return LAYER_EXAMPLES.get(kind, ({}, (VECTOR,)))
 
 
 def network_around(kind: str) -> Network:
@@ -299,7 +300,8 @@ def test_a_weight_that_the_loss_does_not_reach_is_left_alone() -> None:
 def test_a_frozen_layer_passes_gradients_but_does_not_move() -> None:
     b = NetworkBuilder()
     first = b.layer("first", "Dense", b.input("x", VECTOR), units=3)
-    frozen = b.layer("frozen", "Dense", first, units=3, trainable=False, kernel_regularizer=Choice("l2", (("l2", 1.0),)))
+    penalty = Choice("l2", (("l2", 1.0),))
+    frozen = b.layer("frozen", "Dense", first, units=3, trainable=False, kernel_regularizer=penalty)
     network = b.network(OutputConfig("y", frozen, loss("mse")))
     graph, _ = trained(network)
     targets = {target for update in graph.updates for target in update.targets}

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from sample_networks import numeric_gradient
+
 from nnc.compiler.autodiff import gradients_of
 from nnc.compiler.evaluate import evaluate
 from nnc.compiler.expr import cos, exp, maximum, var, where
@@ -15,7 +17,6 @@ from nnc.compiler.ops.elementwise import broadcast_shapes
 from nnc.compiler.options import Choice
 from nnc.compiler.types import BATCH, TensorType
 from nnc.compiler.verify_graph import verify_graph
-from sample_networks import numeric_gradient
 
 ROWS = 3
 X0, X1 = var("x0"), var("x1")
@@ -194,8 +195,8 @@ def test_a_random_element_does_not_depend_on_how_many_are_drawn() -> None:
 
 
 def test_streams_steps_and_seeds_differ() -> None:
-    drawn = [philox.uniform(8, seed, step, stream) for seed, step, stream in [(1, 2, 3), (2, 2, 3), (1, 3, 3), (1, 2, 4)]]
-    drawn.append(philox.uniform(8, 1 + 2**32, 2, 3))
+    keys = [(1, 2, 3), (2, 2, 3), (1, 3, 3), (1, 2, 4), (1 + 2**32, 2, 3)]
+    drawn = [philox.uniform(8, seed, step, stream) for seed, step, stream in keys]
     assert len({tuple(d.tolist()) for d in drawn}) == len(drawn)
 
 
