@@ -13,7 +13,7 @@ from .arguments import bind
 from .blocks import block_scope
 from .constants import DEEPEST, evaluate, text_of, too_deep
 from .layers import LAYERS
-from .layers.definition import LayerDef
+from .layers.definition import LayerDef, no_weights
 from .naming import OPERATORS, Namer, Place, is_constant, step_label
 from .network import Layer
 from .options import Value
@@ -309,7 +309,8 @@ class Chains:
         while name in self.layers:
             number += 1
             name = f"{place.path}_{number}"
-        self.layers[name] = Layer(name, definition.name, arguments, inputs, place.weights or name, span, place.doc)
+        owner = name if definition.weights is no_weights else place.weights or name
+        self.layers[name] = Layer(name, definition.name, arguments, inputs, owner, span, place.doc)
         return name
 
 

@@ -49,7 +49,7 @@ EARLY_STOPPING: Final = (
 def output_config(statement: syntax.Output, layer: str, scope: Scope) -> tuple[OutputConfig, dict[str, Span]]:
     """What an output is judged by, and where each of its entries is written."""
     name = statement.name.name
-    values = dict(_entries("output", OUTPUT, statement.entries, scope, statement.name.span, "E0501"))
+    values: dict[str, Any] = dict(_entries("output", OUTPUT, statement.entries, scope, statement.name.span, "E0501"))
     spans = {f"{name}.{entry.name.name}": _place(entry) for entry in statement.entries}
     spans[name] = statement.name.span
     if values["loss"] is None:
@@ -62,11 +62,10 @@ def output_config(statement: syntax.Output, layer: str, scope: Scope) -> tuple[O
     for entry in statement.entries:
         if entry.name.name == "class_weight" and isinstance(entry.value, syntax.List):
             spans[f"{name}.class_weight[]"] = entry.value.span  # a list gives every class, a mapping only some
-    return _output(name, layer, values), spans
-
-
-def _output(name: str, layer: str, values: dict[str, Any]) -> OutputConfig:
-    return OutputConfig(name, layer, **values)
+        elif entry.name.name == "metrics" and entry.value is not None:
+            items = zip(values["metrics"], _items(entry.value), strict=True)
+            spans |= {f"{name}.metrics.{metric.name}": item.span for metric, item in items}
+    return OutputConfig(name, layer, **values), spans
 
 
 def train_config(section: syntax.Section | None, scope: Scope, options: CompileOptions) -> TrainConfig:
@@ -113,13 +112,16 @@ def _check_schedule(optimizer: Choice, entry: syntax.Entry | None) -> None:
                     _place(entry), f"expects {len(boundaries) + 1} values")
 
 
+def _items(expression: syntax.Expression) -> tuple[syntax.Expression, ...]:
+    return expression.items if isinstance(expression, syntax.List | syntax.Tuple) else (expression,)
+
+
 # --- kinds that only sections have --------------------------------------------------------------------------------
 def _read_metrics(owner: str, parameter: Hyperparameter, expression: syntax.Expression, scope: Scope) -> Value:
-    items = expression.items if isinstance(expression, syntax.List | syntax.Tuple) else (expression,)
     found: dict[str, Span] = {}
     choices: list[Choice] = []
     faults = []
-    for item in items:
+    for item in _items(expression):
         try:
             choice = choose("metric", item, scope)
         except NncError as error:

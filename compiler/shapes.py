@@ -16,7 +16,7 @@ from nnc.grammar.source import Span
 
 from .layers import LAYERS
 from .layers.definition import ShapeProblem, Weight
-from .meaning import meaning_problems
+from .meaning import complete_class_weights, meaning_problems
 from .network import Layer, Network
 from .report import Problems, fault
 from .types import TensorType
@@ -36,11 +36,12 @@ def check_shapes(network: Network) -> Network:
     """
     typing = _Typing(network)
     typing.run()
+    typed = typing.typed()
     if not typing.problems:
-        typing.problems.add(*meaning_problems(typing.typed(), typing.weights))
+        typing.problems.add(*meaning_problems(typed, typing.weights))
     if typing.problems:
         raise NncError(*typing.problems.in_order())
-    return typing.typed()
+    return complete_class_weights(typed)
 
 
 def shape_problems(network: Network) -> tuple[Diagnostic, ...]:

@@ -69,6 +69,10 @@ class Expansion:
     adapting: bool = False
 
 
+def no_weights(arguments: Arguments, inputs: tuple[TensorType, ...]) -> tuple[Weight, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class LayerDef:
     """One layer: hyperparameters, shape rule, weights, expansion into primitive ops, documentation.
@@ -83,7 +87,7 @@ class LayerDef:
     infer: Callable[[Arguments, tuple[TensorType, ...]], TensorType]
     expand: Callable[[Builder, Arguments, tuple[int, ...], Expansion], int]
     hyperparameters: tuple[Hyperparameter, ...] = ()
-    weights: Callable[[Arguments, tuple[TensorType, ...]], tuple[Weight, ...]] = lambda arguments, inputs: ()
+    weights: Callable[[Arguments, tuple[TensorType, ...]], tuple[Weight, ...]] = no_weights
     min_inputs: int = 1
     max_inputs: int | None = 1
     is_activation: bool = False
