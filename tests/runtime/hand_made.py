@@ -1,0 +1,97 @@
+"""Plans written by hand: buffers one after another in an arena, and steps over them."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from nnc.compiler.expr import Expr
+from nnc.compiler.graph import Variable
+from nnc.compiler.options import Choice
+from nnc.compiler.plan import Body, Buffer, Plan, Program, Reduction, Signature, Statement, Step
+from nnc.compiler.types import BATCH, ITEM_SIZE, Dim, TensorType
+from nnc.compiler.views import row_major
+from nnc.runtime.protocol import Array
+from nnc.runtime.reference import ReferenceRuntime, ReferenceSession
+
+
+class PlanMaker:
+    """Collects buffers and steps; `session` runs the one program `predict`."""
+
+    def __init__(self, batch_size: int = 4, seed: int = 0) -> None:
+        self.batch_size, self.seed = batch_size, seed
+        self.buffers: list[Buffer] = []
+        self.variables: list[tuple[Variable, int]] = []
+        self.feeds: list[tuple[str, int]] = []
+        self.fetches: list[tuple[str, int]] = []
+        self.steps: list[Step] = []
+        self.size = 0
+
+    def place(self, kind: str, *shape: Dim, dtype: str = "float32", value: tuple[float, ...] = ()) -> int:
+        type = TensorType(dtype, shape)
+        self.buffers.append(Buffer(f"b{len(self.buffers)}", kind, type, row_major(shape), self.size, "", value))
+        self.size += -(-prod(type.concrete(self.batch_size)) * ITEM_SIZE[dtype] // 64) * 64
+        return len(self.buffers) - 1
+
+    def view(self, of: int, *shape: Dim, strides: tuple[int, ...], start: int = 0) -> int:
+        """Another buffer over the bytes of `of`, `start` elements on."""
+        base = self.buffers[of]
+        offset = base.offset + start * ITEM_SIZE[base.type.dtype]
+        type = TensorType(base.type.dtype, shape)
+        self.buffers.append(Buffer(f"b{len(self.buffers)}", base.kind, type, strides, offset, ""))
+        return len(self.buffers) - 1
+
+    def feed(self, name: str, *shape: Dim, dtype: str = "float32") -> int:
+        buffer = self.place("input", BATCH, *shape, dtype=dtype)
+        self.feeds.append((name, buffer))
+        return buffer
+
+    def rows(self) -> int:
+        buffer = self.place("input", dtype="float64")
+        self.feeds.append(("rows", buffer))
+        return buffer
+
+    def variable(self, name: str, *shape: Dim, dtype: str = "float32", initializer: str = "zeros") -> int:
+        buffer = self.place("variable", *shape, dtype=dtype)
+        variable = Variable(name, self.buffers[buffer].type, "weight", Choice(initializer))
+        self.variables.append((variable, buffer))
+        return buffer
+
+    def result(self, name: str, *shape: Dim, dtype: str = "float32") -> int:
+        buffer = self.place("temporary", *shape, dtype=dtype)
+        self.fetches.append((name, buffer))
+        return buffer
+
+    def step(
+        self,
+        kernel: str,
+        space: tuple[Dim, ...],
+        body: Body,
+        operands: tuple[int, ...] = (),
+        reductions: tuple[Reduction, ...] = (),
+        dtype: str = "float32",
+        **attrs: object,
+    ) -> None:
+        pairs = tuple(sorted(attrs.items()))
+        self.steps.append(Step(kernel, "layer", TensorType(dtype, space), operands, pairs, body, reductions))
+
+    def session(self, **feeds: Array) -> ReferenceSession:
+        program = Program("predict", tuple(self.feeds), tuple(self.fetches), tuple(self.steps), self.size)
+        plan = Plan(
+            "hand_made", self.seed, self.batch_size, self.size, tuple(self.variables), tuple(self.buffers), (program,),
+            tuple(Signature(name, self.buffers[id].type) for name, id in self.feeds if name != "rows"), (), (), (),
+        )  # fmt: skip
+        session = ReferenceRuntime().prepare(plan)
+        session.bind("predict", feeds)
+        return session
+
+
+def run(session: ReferenceSession, *rows: int) -> dict[str, Array]:
+    """Copies of all results of one step on the samples `rows`."""
+    session.run("predict", np.array(rows, np.int64))
+    return {name: session.fetch("predict", name).copy() for name, _ in session.plan.program("predict").fetches}
+
+
+def body(operands: dict[str, int], statements: tuple[Statement, ...], stores: dict[int, Expr]) -> Body:
+    return Body(tuple(operands.items()), statements, tuple(stores.items()))
