@@ -204,8 +204,8 @@ def test_damaged_idx_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.idx"
     huge = struct.pack(">HBB4I", 0, 8, 4, *(2**32 - 1,) * 4) + b"1"
     for content in (b"", b"\0\0", whole[:3], whole[:9], whole[:-1], whole + b"x", b"\0\0\x07" + whole[3:],
-                    b"PK" + whole, zipped[:-12], zipped[:30], gzip.compress(whole + b"x"), gzip.compress(whole[:-3]), b"\x1f\x8bxx",
-                    huge, gzip.compress(huge)):  # fmt: skip
+                    b"PK" + whole, zipped[:-12], zipped[:30], gzip.compress(whole + b"x"), gzip.compress(whole[:-3]),
+                    b"\x1f\x8bxx", huge, gzip.compress(huge)):  # fmt: skip
         path.write_bytes(content)
         assert refused(lambda: read("idx", path)).code == "E0702", content
 
