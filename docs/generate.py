@@ -18,9 +18,10 @@ sys.path.insert(0, str(ROOT))
 
 from nnc.cli import build_parser  # noqa: E402
 from nnc.compiler.emit.describe import value_text  # noqa: E402
-from nnc.compiler.formulas import REQUIRED, TABLES  # noqa: E402
+from nnc.compiler.formulas.definition import REQUIRED  # noqa: E402
 from nnc.compiler.layers import LAYERS  # noqa: E402
 from nnc.compiler.layers.definition import Hyperparameter, LayerDef  # noqa: E402
+from nnc.compiler.tables import TABLES  # noqa: E402
 from nnc.grammar.catalogue import CATALOGUE  # noqa: E402
 
 NOTICE = "<!-- Written by docs/generate.py. Change the table it comes from, then run that. -->"
@@ -62,7 +63,7 @@ def other_names(aliases: Mapping[str, str], name: str) -> str:
 
 def choices(kind: str, *columns: tuple[str, Callable[[Any], str]]) -> str:
     """One formula table: its entries with their arguments, more columns, other names."""
-    entries, aliases = TABLES[kind]
+    entries, aliases = TABLES[kind].entries, TABLES[kind].aliases
     head = ["name and defaults", *(title for title, _ in columns), "also called"]
     rows = (
         [call(name, getattr(entry, "defaults", {})), *(text(entry) for _, text in columns), other_names(aliases, name)]

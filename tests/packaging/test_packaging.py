@@ -18,13 +18,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = {
-    "nnc": "nnc",
-    "grammar": "nnc/grammar",
-    "compiler": "nnc/compiler",
-    "runtime": "nnc/runtime",
-    "specs": "nnc/specs",
-}
+FOLDERS = {"nnc": "nnc"} | {folder: f"nnc/{folder}" for folder in ("grammar", "compiler", "runtime", "specs")}
 DATA = ("*.lark", "*.nn", "py.typed")
 SPEC = "nn 1\ninput x: float32[2]\noutput y = x -> Dense(1) { loss = mse }\n"
 
@@ -105,18 +99,8 @@ def test_editable_install_works_away_from_the_tree(tree: Path, tmp_path: Path) -
     (packages,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
     outer = [path for path in [*site.getsitepackages(), *sys.path] if Path(path).name == "site-packages"]
     (packages / "outer.pth").write_text("".join(f"{path}\n" for path in outer))  # pip, setuptools, NumPy ...
-    install = (
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--no-deps",
-        "--no-build-isolation",
-        "--disable-pip-version-check",
-        "-e",
-        ".",
-    )
-    run(str(python), *install, cwd=tree)
+    options = ("--no-deps", "--no-build-isolation", "--disable-pip-version-check")
+    run(str(python), "-m", "pip", "install", "-q", *options, "-e", ".", cwd=tree)
     check_works(str(python), tmp_path, tree)
 
 
