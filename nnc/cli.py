@@ -103,7 +103,7 @@ def _report(error: NncError) -> None:
     from nnc.grammar.rendering import render
 
     sys.stdout.flush()
-    sys.stderr.write(render(error.diagnostics, colour=wants_colour(sys.stderr)))
+    sys.stderr.write(render(error.diagnostics, color=wants_colour(sys.stderr)))
 
 
 def _report_bug(bug: Exception) -> int:

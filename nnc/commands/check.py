@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Iterable
 
-from nnc.grammar.diagnostics import Diagnostic, NncError
+from nnc.grammar.diagnostics import NncError
 
 from . import settings
 from .console import result
@@ -23,25 +23,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from nnc.compiler.options import CompileOptions
-    from nnc.compiler.pipeline import check_source
+    from nnc.compiler.resolve import build_network
+    from nnc.compiler.shapes import check_shapes
+    from nnc.grammar.parse import parse_recovering
 
     options = CompileOptions(params=settings.params(arguments))
-    problems: list[Diagnostic] = []
+    errors: list[NncError] = []
     passed: list[str] = []
     for source in read_all(arguments.specs):
         try:
-            network = check_source(source, options)
+            module, problems = parse_recovering(source)
+            network = check_shapes(build_network(module, options, problems))
         except NncError as error:
-            problems += error.diagnostics
+            errors.append(error)
         else:
             passed.append(f"{source.name}: ok, model {network.name}, {len(network.layers())} layers")
     if arguments.json:
-        from nnc.grammar.rendering import to_json
-
-        result(json.dumps([to_json(problem) for problem in problems], indent=2, ensure_ascii=False))
-        return 1 if problems else 0
+        _print_json(errors)
+        return errors[0].exit_code if errors else 0
     for line in passed:
         result(line)
-    if problems:
-        raise NncError(*problems)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise NncError(*(problem for error in errors for problem in error.diagnostics))
     return 0
+
+
+def _print_json(errors: Iterable[NncError]) -> None:
+    import json
+
+    from nnc.grammar.rendering import to_json
+
+    problems = [problem for error in errors for problem in error.diagnostics]
+    result(json.dumps(to_json(problems), indent=2, ensure_ascii=False))

@@ -29,14 +29,11 @@ def compile_options(arguments: argparse.Namespace) -> CompileOptions:
     """What the command line chooses beside the spec. Raises UsageError (E0805, E0806)."""
     from nnc.compiler.options import CompileOptions
 
-    epochs: int | None = getattr(arguments, "epochs", None)
-    if epochs is not None and epochs < 1:
-        raise UsageError(Diagnostic("E0806", f"`--epochs {epochs}` trains nothing", helps=("give 1 or more",)))
     return CompileOptions(
         params=params(arguments),
         batch_size=batch_size(arguments),
-        epochs=epochs,
-        seed=getattr(arguments, "seed", None),
+        epochs=whole_number(arguments, "epochs", 1),
+        seed=whole_number(arguments, "seed", 0),
         max_memory_bytes=max_memory_bytes(arguments),
     )
 
@@ -60,14 +57,24 @@ def params(arguments: argparse.Namespace) -> dict[str, object]:
 
 def batch_size(arguments: argparse.Namespace) -> int | str | None:
     """A number of samples, "auto" or None. Raises UsageError (E0806)."""
-    text: str | None = arguments.batch_size
-    if text is None or text == "auto":
-        return text
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(
-            Diagnostic("E0806", f"`--batch-size {text}` is no number of samples", helps=("give 1 or more, or `auto`",))
+    if arguments.batch_size == "auto":
+        return "auto"
+    return whole_number(arguments, "batch_size", 1, "or `auto`")
+
+
+def whole_number(arguments: argparse.Namespace, name: str, least: int, also: str = "") -> int | None:
+    """The number given for an option; None if it is not given or not there. Raises UsageError (E0806)."""
+    text: str | None = getattr(arguments, name, None)
+    if text is None:
+        return None
+    if text.isdecimal() and int(text) >= least:
+        return int(text)
+    option = f"--{name.replace('_', '-')}"
+    raise UsageError(
+        Diagnostic(
+            "E0806", f"`{option} {text}` does not fit", helps=(f"give a whole number from {least} {also}".rstrip(),)
         )
-    return int(text)
+    )
 
 
 def max_memory_bytes(arguments: argparse.Namespace) -> int | None:
