@@ -6,7 +6,7 @@ from nnc.grammar import syntax
 from nnc.grammar.diagnostics import NncError
 from nnc.grammar.source import Span
 
-from .arguments import assign
+from .binding import assign
 from .layers.definition import Hyperparameter
 from .report import counted, fault, listed
 from .scope import Deferred, Scope, Tensor
@@ -26,8 +26,13 @@ def block_scope(
         tensors = [parameter.name.name for parameter in block.parameters[: max(least, 1)]]
         arrive = "1 arrives" if len(inputs) == 1 else f"{len(inputs)} arrive"
         message = f"`{name}` takes {counted(least, 'tensor')}, but {arrive}"
-        raise fault("E0311", message, span, f"expects {listed(tensors)}" if least else "expects none",
-                    labels=[(block.name.span, "defined here")])
+        raise fault(
+            "E0311",
+            message,
+            span,
+            f"expects {listed(tensors)}" if least else "expects none",
+            labels=[(block.name.span, "defined here")],
+        )
     inside = Scope(outer=scope.file)
     for parameter, layer in zip(block.parameters, inputs, strict=False):
         inside.names[parameter.name.name] = Tensor(layer, parameter.name.span)
@@ -41,8 +46,13 @@ def block_scope(
         elif parameter.default is not None:
             inside.names[word] = Deferred(parameter.default, scope.file, parameter.default.span)
         else:
-            faults += fault("E0402", f"`{name}` needs `{word}`", span, f"expects `{word}`",
-                            labels=[(parameter.name.span, "has no default")]).diagnostics
+            faults += fault(
+                "E0402",
+                f"`{name}` needs `{word}`",
+                span,
+                f"expects `{word}`",
+                labels=[(parameter.name.span, "has no default")],
+            ).diagnostics
     if faults:
         raise NncError(*faults)
     return inside
@@ -83,5 +93,3 @@ def _find_tensors(expression: syntax.Expression, certain: set[str], possible: se
                 stack += [(left, False), (right, False)]
             case syntax.Unary(operand=operand):
                 stack.append((operand, is_certain))
-
-

@@ -31,7 +31,7 @@ class Chains:
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
         self.layers: dict[str, Layer] = {}
-        self._blocks: list[str] = []           # blocks being expanded, outermost first
+        self._blocks: list[str] = []  # blocks being expanded, outermost first
         self._checked_blocks: set[str] = set()
         self._is_full = False
 
@@ -54,12 +54,22 @@ class Chains:
                 value = self._value(expression.operand, scope, namer, depth + 1)
                 return self._rescaled(value, -1.0 if expression.operator == "-" else 1.0, 0.0, expression.span, namer)
             case syntax.Tuple():
-                raise fault("E0309", "a tuple of tensors is no single tensor", expression.span, "expects one tensor",
-                            helps=["join them first: `-> Concatenate`"])
+                raise fault(
+                    "E0309",
+                    "a tuple of tensors is no single tensor",
+                    expression.span,
+                    "expects one tensor",
+                    helps=["join them first: `-> Concatenate`"],
+                )
             case syntax.Call(callee=callee):
                 found = "a layer" if registered(callee.name) in LAYERS else "no tensor"
-                raise fault("E0309", f"`{callee.name}` is {found}, and a tensor is needed here", expression.span,
-                            "expects a tensor", helps=[f"feed it: `x -> {callee.name}(...)`"])
+                raise fault(
+                    "E0309",
+                    f"`{callee.name}` is {found}, and a tensor is needed here",
+                    expression.span,
+                    "expects a tensor",
+                    helps=[f"feed it: `x -> {callee.name}(...)`"],
+                )
             case _:
                 raise fault("E0309", "this is no tensor", expression.span, "expects a tensor")
 
@@ -68,16 +78,31 @@ class Chains:
             case Tensor(layer=layer):
                 return layer
             case None if registered(name.name) in LAYERS and name.name not in scope.file.later:
-                raise fault("E0309", f"`{name.name}` is a layer, and a tensor is needed here", name.span,
-                            "expects a tensor", helps=[f"feed it: `x -> {name.name}`"])
+                raise fault(
+                    "E0309",
+                    f"`{name.name}` is a layer, and a tensor is needed here",
+                    name.span,
+                    "expects a tensor",
+                    helps=[f"feed it: `x -> {name.name}`"],
+                )
             case None:
                 raise undefined(name, scope, "tensor", scope.candidates(Tensor))
-            case Deferred(expression=expression, span=span):
-                raise fault("E0309", f"`{name.name}` is used as a tensor, but given in parentheses", expression.span,
-                            "expects a tensor left of the arrow", labels=[(name.span, "used as a tensor")])
+            case Deferred(expression=expression):
+                raise fault(
+                    "E0309",
+                    f"`{name.name}` is used as a tensor, but given in parentheses",
+                    expression.span,
+                    "expects a tensor left of the arrow",
+                    labels=[(name.span, "used as a tensor")],
+                )
             case entity:
-                raise fault("E0309", f"`{name.name}` is a {what(entity)}, and a tensor is needed here", name.span,
-                            "expects a tensor", labels=[(entity.span, "defined here")])
+                raise fault(
+                    "E0309",
+                    f"`{name.name}` is a {what(entity)}, and a tensor is needed here",
+                    name.span,
+                    "expects a tensor",
+                    labels=[(entity.span, "defined here")],
+                )
 
     def _arrow(self, arrow: syntax.Arrow, scope: Scope, namer: Namer, depth: int) -> str:
         source = arrow.source
@@ -124,8 +149,12 @@ class Chains:
             return self._value(expression, scope, namer, depth + 1)
         value = evaluate(expression, scope)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise fault("E0309", f"{text_of(value)} is neither a tensor nor a number", expression.span,
-                        "expects a tensor or a number")
+            raise fault(
+                "E0309",
+                f"{text_of(value)} is neither a tensor nor a number",
+                expression.span,
+                "expects a tensor or a number",
+            )
         return float(value)
 
     def _combined(self, binary: syntax.Binary, left: str | float, right: str | float, namer: Namer) -> str:
@@ -140,7 +169,8 @@ class Chains:
                 return self._rescaled(left, 1.0, -right, span, namer)
             case (str(), float(), "*") | (float(), str(), "*"):
                 tensor, number = (left, right) if isinstance(left, str) else (right, left)
-                assert isinstance(tensor, str) and isinstance(number, float)
+                assert isinstance(tensor, str)
+                assert isinstance(number, float)
                 return self._rescaled(tensor, number, 0.0, span, namer)
             case str(), float(), "/":
                 if right == 0:
@@ -166,8 +196,9 @@ class Chains:
         """`Dense(64) * 3`: fresh copies, one after the other."""
         count = evaluate(step.right, scope)
         if isinstance(count, bool) or not isinstance(count, int):
-            raise fault("E0312", f"a stack cannot have {text_of(count)} copies", step.right.span,
-                        "expects a whole number")
+            raise fault(
+                "E0312", f"a stack cannot have {text_of(count)} copies", step.right.span, "expects a whole number"
+            )
         if count < 1:
             raise fault("E0312", f"a stack cannot have {count} copies", step.right.span, "expects at least 1")
         place = namer.next(step_label(step))
@@ -189,12 +220,17 @@ class Chains:
             case BlockDefinition(definition=block):
                 return self._apply_block(block, callee, arguments, inputs, scope, place, span)
             case Constant() | Deferred() | Tensor() as entity:
-                raise fault("E0310", f"`{callee.name}` is a {what(entity)}, and a layer is needed after an arrow",
-                            callee.span, "expects a layer", labels=[(entity.span, "defined here")],
-                            helps=combine_help(entity, callee))
-        definition = layer_definition(callee, scope)
-        bound = bind(callee.name, definition.hyperparameters, arguments, scope, span)
-        return self._add(definition, bound, inputs, place, span)
+                raise fault(
+                    "E0310",
+                    f"`{callee.name}` is a {what(entity)}, and a layer is needed after an arrow",
+                    callee.span,
+                    "expects a layer",
+                    labels=[(entity.span, "defined here")],
+                    helps=combine_help(entity, callee),
+                )
+        known = layer_definition(callee, scope)
+        bound = bind(callee.name, known.hyperparameters, arguments, scope, span)
+        return self._add(known, bound, inputs, place, span)
 
     def _apply_shared(
         self,
@@ -207,15 +243,20 @@ class Chains:
         span: Span,
     ) -> str:
         if arguments:
-            raise fault("E0403", f"`{callee.name}` has its arguments already", arguments[0].span, "one too many",
-                        labels=[(definition.value.span, "given here")])
+            raise fault(
+                "E0403",
+                f"`{callee.name}` has its arguments already",
+                arguments[0].span,
+                "one too many",
+                labels=[(definition.value.span, "given here")],
+            )
         use = replace(place, shared=(definition.name.name, place.path), taken=frozenset())
         inner, values, file = called(definition.value, scope.file)
         if isinstance(found := callable_entity(inner, file), BlockDefinition):
             return self._apply_block(found.definition, inner, values, inputs, file, use, span)
-        layer = layer_definition(inner, file)
-        bound = bind(inner.name, layer.hyperparameters, values, file, definition.value.span)
-        return self._add(layer, bound, inputs, use, span)
+        registered = layer_definition(inner, file)
+        bound = bind(inner.name, registered.hyperparameters, values, file, definition.value.span)
+        return self._add(registered, bound, inputs, use, span)
 
     def _apply_block(
         self,
@@ -276,8 +317,13 @@ class Chains:
         """Reports what is wrong with `layer NAME = Dense(64)` where it stands."""
         value = statement.value
         if not isinstance(value, syntax.Name | syntax.Call):
-            raise fault("E0318", f"`layer {statement.name.name}` shares the weights of one layer or block", value.span,
-                        "expects a layer with its arguments", helps=["put several layers into a block"])
+            raise fault(
+                "E0318",
+                f"`layer {statement.name.name}` shares the weights of one layer or block",
+                value.span,
+                "expects a layer with its arguments",
+                helps=["put several layers into a block"],
+            )
         callee, arguments, _ = called(value, scope)
         match callable_entity(callee, scope):
             case None:
@@ -285,8 +331,13 @@ class Chains:
             case BlockDefinition():
                 return
             case entity:
-                raise fault("E0318", f"`{callee.name}` is a {what(entity)}, not a layer or a block", callee.span,
-                            "expects a layer or a block", labels=[(entity.span, "defined here")])
+                raise fault(
+                    "E0318",
+                    f"`{callee.name}` is a {what(entity)}, not a layer or a block",
+                    callee.span,
+                    "expects a layer or a block",
+                    labels=[(entity.span, "defined here")],
+                )
 
     # --- layers ---------------------------------------------------------------------------------------------------
     def _add(
@@ -318,17 +369,14 @@ def _wrong_count(definition: LayerDef, count: int, span: Span) -> NncError:
     low, high = definition.min_inputs, definition.max_inputs
     wanted = counted(low, "tensor") if low == high else f"{low} tensors or more"
     arrive = "arrives" if count == 1 else "arrive"
-    if count > low:
-        helps = ["join them first: `-> Concatenate`"]
-    else:
-        helps = [f"give a tuple: `(a, b) -> {definition.name}`"]
-    return fault("E0311", f"`{definition.name}` takes {wanted}, but {count} {arrive}", span, f"expects {wanted}",
-                 helps=helps)
+    help = "join them first: `-> Concatenate`" if count > low else f"give a tuple: `(a, b) -> {definition.name}`"
+    return fault(
+        "E0311", f"`{definition.name}` takes {wanted}, but {count} {arrive}", span, f"expects {wanted}", helps=[help]
+    )
 
 
 def duplicate(name: syntax.Name, first: Span) -> NncError:
     """The fault of a name that is defined again."""
-    return fault("E0302", f"`{name.name}` is defined twice", name.span, "defined again",
-                 labels=[(first, "first defined here")])
-
-
+    return fault(
+        "E0302", f"`{name.name}` is defined twice", name.span, "defined again", labels=[(first, "first defined here")]
+    )

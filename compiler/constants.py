@@ -1,4 +1,7 @@
-"""Constant expressions: `28*28`, `1/255`, `2**10`, over numbers and params. Whole numbers stay whole; `/` gives a float."""
+"""Constant expressions: `28*28`, `1/255`, `2**10`, of numbers and params.
+
+Whole numbers stay whole; `/` gives a float.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +41,12 @@ def evaluate(expression: syntax.Expression, scope: Scope, depth: int = 0) -> Sca
 
 
 def too_deep(span: Span) -> NncError:
-    return fault("E0314", f"brackets are nested more than {DEEPEST} deep here", span,
-                 helps=["give an inner part a name of its own"])
+    return fault(
+        "E0314",
+        f"brackets are nested more than {DEEPEST} deep here",
+        span,
+        helps=["give an inner part a name of its own"],
+    )
 
 
 def _single(expression: syntax.Expression, scope: Scope, depth: int) -> Scalar:
@@ -69,8 +76,13 @@ def _named(name: syntax.Name, scope: Scope, depth: int) -> Scalar:
         case None:
             raise undefined(name, scope, "param", scope.candidates(Constant, Deferred))
         case entity:
-            raise fault("E0410", f"`{name.name}` is a {what(entity)}, not a constant", name.span,
-                        "expects a number or a param", labels=[(entity.span, "defined here")])
+            raise fault(
+                "E0410",
+                f"`{name.name}` is a {what(entity)}, not a constant",
+                name.span,
+                "expects a number or a param",
+                labels=[(entity.span, "defined here")],
+            )
 
 
 def _number(value: Scalar, span: Span) -> int | float:
@@ -107,10 +119,10 @@ def _power(base: int | float, exponent: int | float) -> int | float:
         if base.bit_length() > 1 and base.bit_length() * exponent > 128:  # never computed, only refused
             raise OverflowError
         return int(base**exponent) if abs(base) > 1 else int(base ** (2 - exponent % 2) if exponent else 1)
-    value = float(base) ** float(exponent)
+    value = pow(float(base), float(exponent))
     if isinstance(value, complex):
         raise OverflowError
-    return value
+    return float(value)
 
 
 def _checked(value: int | float, span: Span) -> int | float:

@@ -41,7 +41,7 @@ class _Reading:
     scope: Scope
     wanted: Mapping[str, Span]
     problems: Problems
-    tables: dict[str, Source | None] = field(default_factory=dict)   # None: its definition is at fault
+    tables: dict[str, Source | None] = field(default_factory=dict)  # None: its definition is at fault
     spans: dict[str, Span] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     groups: dict[str, dict[str, Source]] = field(default_factory=dict)
@@ -77,8 +77,13 @@ def _read_entry(reading: _Reading, entry: syntax.Entry) -> None:
             _read_group(reading, entry)
         else:
             known = (*GROUPS, "split")
-            raise fault("E0650", f"`data` has no group `{name.name}`", name.span, f"expects {listed(known, 'or')}",
-                        helps=did_you_mean(name.name, known))
+            raise fault(
+                "E0650",
+                f"`data` has no group `{name.name}`",
+                name.span,
+                f"expects {listed(known, 'or')}",
+                helps=did_you_mean(name.name, known),
+            )
         return
     assert entry.value is not None
     if name.name in reading.spans:
@@ -92,8 +97,9 @@ def _read_entry(reading: _Reading, entry: syntax.Entry) -> None:
 
 
 def _twice(name: syntax.Name, first: Span) -> Exception:
-    return fault("E0302", f"`{name.name}` is defined twice", name.span, "defined again",
-                 labels=[(first, "first defined here")])
+    return fault(
+        "E0302", f"`{name.name}` is defined twice", name.span, "defined again", labels=[(first, "first defined here")]
+    )
 
 
 def _read_group(reading: _Reading, group: syntax.Entry) -> None:
@@ -116,8 +122,14 @@ def _read_group(reading: _Reading, group: syntax.Entry) -> None:
 def _superfluous(reading: _Reading, name: syntax.Name) -> Exception:
     helps = did_you_mean(name.name, reading.wanted)
     notes = [f"the model reads {listed(reading.wanted)}"] if reading.wanted and not helps else []
-    return fault("E0650", f"`{name.name}` is neither an input nor the target of an output", name.span, "not known",
-                 helps=helps, notes=notes)
+    return fault(
+        "E0650",
+        f"`{name.name}` is neither an input nor the target of an output",
+        name.span,
+        "not known",
+        helps=helps,
+        notes=notes,
+    )
 
 
 def _read_split(reading: _Reading, entry: syntax.Entry) -> Split:
@@ -125,13 +137,22 @@ def _read_split(reading: _Reading, entry: syntax.Entry) -> Split:
     values: dict[str, Any] = dict(bind("split", SPLIT, arguments, reading.scope, entry.name.span, "E0650"))
     split = Split(**values)
     if split.validation + split.test >= 1:
-        raise fault("E0655", "this split leaves nothing to train on", entry.name.span,
-                    f"validation and test take {split.validation + split.test:.0%}")
+        raise fault(
+            "E0655",
+            "this split leaves nothing to train on",
+            entry.name.span,
+            f"validation and test take {split.validation + split.test:.0%}",
+        )
     if split.stratify is not None and split.stratify not in reading.wanted:
         value = next(e.value for e in entry.entries or () if e.name.name == "stratify")
         assert value is not None
-        raise fault("E0655", f"cannot stratify by `{split.stratify}`", value.span, "expects an input or a target",
-                    helps=did_you_mean(split.stratify, reading.wanted))
+        raise fault(
+            "E0655",
+            f"cannot stratify by `{split.stratify}`",
+            value.span,
+            "expects an input or a target",
+            helps=did_you_mean(split.stratify, reading.wanted),
+        )
     return split
 
 
@@ -141,8 +162,13 @@ def _source(reading: _Reading, expression: syntax.Expression) -> Source:
     match expression:
         case syntax.Call(callee=callee, arguments=arguments):
             if callee.name not in FILES:
-                raise fault("E0652", f"there is no reader `{callee.name}`", callee.span,
-                            f"expects {listed(FILES, 'or')}", helps=did_you_mean(callee.name, FILES))
+                raise fault(
+                    "E0652",
+                    f"there is no reader `{callee.name}`",
+                    callee.span,
+                    f"expects {listed(FILES, 'or')}",
+                    helps=did_you_mean(callee.name, FILES),
+                )
             bound = dict(bind(callee.name, FILES[callee.name], arguments, reading.scope, expression.span))
             path = bound.pop("path")
             return Source(callee.name, str(path), tuple(bound.items()))
@@ -153,13 +179,22 @@ def _source(reading: _Reading, expression: syntax.Expression) -> Source:
                 raise fault("E0654", f"{what}: nothing can be picked from it", expression.span, "no columns to name")
             columns = tuple(_column(item, reading.scope) for item in items)
             if source.reader == "npz" and (len(columns) != 1 or ".." in columns[0]):
-                raise fault("E0654", "an npz file holds arrays, of which one is picked by name", expression.span,
-                            "expects one name")
+                raise fault(
+                    "E0654",
+                    "an npz file holds arrays, of which one is picked by name",
+                    expression.span,
+                    "expects one name",
+                )
             return replace(source, columns=columns)
-        case syntax.Name(name=name):
+        case syntax.Name():
             return _table(reading, expression)
-    raise fault("E0653", "this is no source of data", expression.span, "expects a file or a table",
-                helps=['name a file: `csv("data.csv")`'])
+    raise fault(
+        "E0653",
+        "this is no source of data",
+        expression.span,
+        "expects a file or a table",
+        helps=['name a file: `csv("data.csv")`'],
+    )
 
 
 def _table(reading: _Reading, name: syntax.Name) -> Source:
@@ -171,10 +206,20 @@ def _table(reading: _Reading, name: syntax.Name) -> Source:
         raise fault("E0653", f"`{name.name}` has no source yet", name.span, "defined by itself")
     if isinstance(reading.scope.look_up(name.name), Constant):
         reading.scope.use(name.name)
-        raise fault("E0653", f"`{name.name}` is a param, not a table", name.span, "expects a file or a table",
-                    helps=[f"name the reader: `csv({name.name})`"])
-    raise fault("E0653", f"there is no table `{name.name}`", name.span, "not defined above",
-                helps=did_you_mean(name.name, (*reading.tables, *FILES)))
+        raise fault(
+            "E0653",
+            f"`{name.name}` is a param, not a table",
+            name.span,
+            "expects a file or a table",
+            helps=[f"name the reader: `csv({name.name})`"],
+        )
+    raise fault(
+        "E0653",
+        f"there is no table `{name.name}`",
+        name.span,
+        "not defined above",
+        helps=did_you_mean(name.name, (*reading.tables, *FILES)),
+    )
 
 
 def _column(item: syntax.Expression, scope: Scope) -> str:
@@ -197,8 +242,13 @@ def _check_unused(reading: _Reading) -> None:
             continue
         helps = did_you_mean(name, reading.wanted)
         reading.problems.add(
-            *fault("E0650", f"`{name}` is neither an input nor a target, and no entry reads it", span, "not used",
-                   helps=helps).diagnostics
+            *fault(
+                "E0650",
+                f"`{name}` is neither an input nor a target, and no entry reads it",
+                span,
+                "not used",
+                helps=helps,
+            ).diagnostics
         )
 
 
@@ -208,9 +258,14 @@ def _check_groups(reading: _Reading, section: syntax.Section) -> None:
         other = next(name for name in GROUPS if name in names)
         inside = next(iter(reading.groups["all"]))
         reading.problems.add(
-            *fault("E0655", f"`{inside}` is bound outside the groups", reading.spans[inside], "in no group",
-                   labels=[(reading.group_spans[other], "a group")],
-                   helps=[f"move it into `{other} {{ ... }}`"]).diagnostics
+            *fault(
+                "E0655",
+                f"`{inside}` is bound outside the groups",
+                reading.spans[inside],
+                "in no group",
+                labels=[(reading.group_spans[other], "a group")],
+                helps=[f"move it into `{other} {{ ... }}`"],
+            ).diagnostics
         )
         return
     if reading.split is not None and names & {"validation", "test"}:
@@ -218,12 +273,18 @@ def _check_groups(reading: _Reading, section: syntax.Section) -> None:
         taken = reading.split.validation if other == "validation" else reading.split.test
         if taken:
             reading.problems.add(
-                *fault("E0655", f"the {other} data are given twice", reading.group_spans["split"], "split off here",
-                       labels=[(reading.group_spans[other], "given here")]).diagnostics
+                *fault(
+                    "E0655",
+                    f"the {other} data are given twice",
+                    reading.group_spans["split"],
+                    "split off here",
+                    labels=[(reading.group_spans[other], "given here")],
+                ).diagnostics
             )
     if names and names.isdisjoint({"all", "train"}):
-        reading.problems.add(*fault("E0655", "there is no group `train`", section.keyword.span,
-                                    "expects `train { ... }`").diagnostics)
+        reading.problems.add(
+            *fault("E0655", "there is no group `train`", section.keyword.span, "expects `train { ... }`").diagnostics
+        )
     for group, bound in reading.groups.items():
         _check_complete(reading, section, group, bound)
     if not reading.groups and not reading.problems:
@@ -237,8 +298,11 @@ def _check_complete(reading: _Reading, section: syntax.Section, group: str, boun
         span = reading.group_spans.get(group, section.keyword.span)
         where = "`data`" if group == "all" else f"group `{group}`"
         reading.problems.add(
-            *fault("E0651", f"{where} has nothing for `{name}`", span, f"expects `{name} = ...`",
-                   labels=[(place, "defined here")]).diagnostics
+            *fault(
+                "E0651",
+                f"{where} has nothing for `{name}`",
+                span,
+                f"expects `{name} = ...`",
+                labels=[(place, "defined here")],
+            ).diagnostics
         )
-
-

@@ -104,8 +104,10 @@ def step_label(step: syntax.Expression) -> str:
 
 def _snake_case(name: str) -> str:
     """`BatchNormalization` -> `batch_normalization`."""
-    letters = [f"_{char.lower()}" if char.isupper() and i and not name[i - 1].isupper() else char.lower()
-               for i, char in enumerate(name)]
+    letters = [
+        f"_{char.lower()}" if char.isupper() and i and not name[i - 1].isupper() else char.lower()
+        for i, char in enumerate(name)
+    ]
     return "".join(letters)
 
 

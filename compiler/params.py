@@ -24,18 +24,33 @@ def param_value(param: syntax.Param, scope: Scope, given: Mapping[str, object]) 
     """
     kind = param.type.name.name
     if kind not in TYPES or param.type.dimensions is not None:
-        raise fault("E0415", f"a param cannot be `{param.type.span.text}`", param.type.span,
-                    f"expects {listed(TYPES, 'or')}", helps=did_you_mean(kind, TYPES))
+        raise fault(
+            "E0415",
+            f"a param cannot be `{param.type.span.text}`",
+            param.type.span,
+            f"expects {listed(TYPES, 'or')}",
+            helps=did_you_mean(kind, TYPES),
+        )
     domain = _domain(param, kind, scope)
     default = _fitting(evaluate(param.default, scope), kind)
     name = param.name.name
     if default is None:
-        raise fault("E0412", f"the default of `{name}` is no {kind}", param.default.span, f"expects {_WORDED[kind]}",
-                    labels=[(param.type.span, "its type")])
+        raise fault(
+            "E0412",
+            f"the default of `{name}` is no {kind}",
+            param.default.span,
+            f"expects {_WORDED[kind]}",
+            labels=[(param.type.span, "its type")],
+        )
     if not _allows(domain, default):
         assert param.domain is not None
-        raise fault("E0412", f"the default of `{name}` is outside its own range", param.default.span, text_of(default),
-                    labels=[(param.domain.span, "the values allowed")])
+        raise fault(
+            "E0412",
+            f"the default of `{name}` is outside its own range",
+            param.default.span,
+            text_of(default),
+            labels=[(param.domain.span, "the values allowed")],
+        )
     return default if name not in given else _given(param, kind, domain, given[name])
 
 
@@ -45,8 +60,15 @@ def check_given(names: list[str], given: Mapping[str, object]) -> tuple[Diagnost
     for name in given:
         if name not in names:
             notes = (f"the spec has {listed(names)}",) if names else ("the spec has no params",)
-            found.append(Diagnostic("E0413", f"there is no param `{name}` to set", notes=notes,
-                                    helps=did_you_mean(name, names), place=f"--set {name}"))
+            found.append(
+                Diagnostic(
+                    "E0413",
+                    f"there is no param `{name}` to set",
+                    notes=notes,
+                    helps=did_you_mean(name, names),
+                    place=f"--set {name}",
+                )
+            )
     return tuple(found)
 
 
@@ -58,8 +80,13 @@ def _domain(param: syntax.Param, kind: str, scope: Scope) -> _Domain:
         case syntax.Range(low=low, high=high, span=span):
             ends = [_fitting(evaluate(end, scope), kind) for end in (low, high)]
             if kind not in ("int", "float") or None in ends:
-                raise fault("E0416", f"this range does not fit a param of type {kind}", span, f"expects {_WORDED[kind]}",
-                            labels=[(param.type.span, "its type")])
+                raise fault(
+                    "E0416",
+                    f"this range does not fit a param of type {kind}",
+                    span,
+                    f"expects {_WORDED[kind]}",
+                    labels=[(param.type.span, "its type")],
+                )
             first, last = (float(end) for end in ends if end is not None)
             if first > last:
                 raise fault("E0416", "this range is empty", span, f"{text_of(ends[0])} is more than {text_of(ends[1])}")
@@ -68,8 +95,13 @@ def _domain(param: syntax.Param, kind: str, scope: Scope) -> _Domain:
             values = [_fitting(evaluate(item, scope), kind) for item in items]
             for item, value in zip(items, values, strict=True):
                 if value is None:
-                    raise fault("E0416", f"this value does not fit a param of type {kind}", item.span,
-                                f"expects {_WORDED[kind]}", labels=[(param.type.span, "its type")])
+                    raise fault(
+                        "E0416",
+                        f"this value does not fit a param of type {kind}",
+                        item.span,
+                        f"expects {_WORDED[kind]}",
+                        labels=[(param.type.span, "its type")],
+                    )
             if not values:
                 raise fault("E0416", "this list of values is empty", span)
             return tuple(values)
@@ -110,8 +142,11 @@ def _given(param: syntax.Param, kind: str, domain: _Domain, given: object) -> Sc
 
 
 def _refused(name: str, message: str, param: syntax.Param, label: str) -> NncError:
-    span = param.domain.span if param.domain is not None and "expects " + param.domain.span.text == label else (
-        param.type.span)
+    span = (
+        param.domain.span
+        if param.domain is not None and "expects " + param.domain.span.text == label
+        else (param.type.span)
+    )
     return fault("E0414", message, span, label)
 
 

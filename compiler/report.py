@@ -37,13 +37,13 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> tuple[str, ...]:
 
 
 def listed(words: Iterable[str], conjunction: str = "and") -> str:
-    """"`a`, `b` and `c`"."""
+    """ "`a`, `b` and `c`"."""
     quoted = [f"`{word}`" for word in words]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} {conjunction} {quoted[-1]}"
 
 
 def counted(number: int, word: str) -> str:
-    """"1 tensor", "2 tensors"."""
+    """ "1 tensor", "2 tensors"."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
@@ -70,4 +70,4 @@ class Problems:
 
     def in_order(self) -> tuple[Diagnostic, ...]:
         """All diagnostics, in the order of the source text."""
-        return tuple(sorted(self._found.values(), key=lambda d: (d.span.start if d.span else -1)))
+        return tuple(sorted(self._found.values(), key=lambda d: d.span.start if d.span else -1))

@@ -1,7 +1,7 @@
 """Syntax tree -> network: names, params, blocks and shared layers resolved, every argument checked, defaults filled in.
 
-Takes a module and the caller's options; gives a DAG of layers. Reports every independent fault of the file at once, those
-of shapes included where the faulty parts leave enough of the network to tell.
+Takes a module and the caller's options; gives a DAG of layers. Reports every independent fault of the file at once,
+those of shapes included where the faulty parts leave enough of the network to tell.
 """
 
 from __future__ import annotations
@@ -70,9 +70,7 @@ def build_network(
 class _Resolver:
     """One pass over the statements of a file, in order."""
 
-    def __init__(
-        self, module: syntax.Module, options: CompileOptions, diagnostics: tuple[Diagnostic, ...]
-    ) -> None:
+    def __init__(self, module: syntax.Module, options: CompileOptions, diagnostics: tuple[Diagnostic, ...]) -> None:
         self.module, self.options = module, options
         self.problems = Problems()
         self.problems.add(*diagnostics)
@@ -104,8 +102,17 @@ class _Resolver:
         if self.problems:
             layers = _complete(layers)
             self.configs = [config for config in self.configs if config.layer in layers]
-        return Network(model, self.module.source, _dag(layers), tuple(self.inputs), tuple(self.configs), train, data,
-                       params, tuple(self.spans.items()))
+        return Network(
+            model,
+            self.module.source,
+            _dag(layers),
+            tuple(self.inputs),
+            tuple(self.configs),
+            train,
+            data,
+            params,
+            tuple(self.spans.items()),
+        )
 
     # --- statements -----------------------------------------------------------------------------------------------
     def _statement(self, statement: syntax.Statement) -> None:
@@ -114,14 +121,24 @@ class _Resolver:
                 return
             case syntax.Model():
                 if self.model is not None:
-                    raise fault("E0302", "the model is named twice", statement.name.span, "named again",
-                                labels=[(self.model.name.span, "first named here")])
+                    raise fault(
+                        "E0302",
+                        "the model is named twice",
+                        statement.name.span,
+                        "named again",
+                        labels=[(self.model.name.span, "first named here")],
+                    )
                 self.model = statement
                 return
             case syntax.Section(keyword=keyword):
                 if keyword.name in self.sections:
-                    raise fault("E0302", f"section `{keyword.name}` is there twice", keyword.span, "again",
-                                labels=[(self.sections[keyword.name].keyword.span, "first here")])
+                    raise fault(
+                        "E0302",
+                        f"section `{keyword.name}` is there twice",
+                        keyword.span,
+                        "again",
+                        labels=[(self.sections[keyword.name].keyword.span, "first here")],
+                    )
                 self.sections[keyword.name] = statement
                 return
             case syntax.Output(value=None):
@@ -186,8 +203,13 @@ class _Resolver:
                 self.scope.later.pop(name.name, None)
                 raise undefined(name, self.scope, "value", self.scope.candidates(Tensor))
             case entity:
-                raise fault("E0309", f"`{name.name}` is a {what(entity)}, and an output is a tensor", name.span,
-                            "expects a tensor", labels=[(entity.span, "defined here")])
+                raise fault(
+                    "E0309",
+                    f"`{name.name}` is a {what(entity)}, and an output is a tensor",
+                    name.span,
+                    "expects a tensor",
+                    labels=[(entity.span, "defined here")],
+                )
 
     def _output(self, statement: syntax.Output, layer: str | None) -> None:
         name = statement.name
@@ -236,19 +258,18 @@ class _Resolver:
             word = "input" if is_input else "value" if isinstance(entity, Tensor) else what(entity)
             help = f"remove it, or make it an output: `output {name} {{ ... }}`" if word == "value" else "remove it"
             self.problems.add(
-                *fault(code, f"{word} `{name}` is never used", entity.span, "not used",
-                       helps=[help]).diagnostics
+                *fault(code, f"{word} `{name}` is never used", entity.span, "not used", helps=[help]).diagnostics
             )
 
     def _check_ends(self) -> None:
         for keyword, code, word in (("input", "E0316", self.inputs), ("output", "E0315", self.outputs)):
             if not word and keyword not in self.scope.broken:
                 source = self.module.source
-                help = {"input": "add one: `input x: float32[10]`", "output": "add one: `output y = ... { loss = mse }`"}
+                help = {"input": "`input x: float32[10]`", "output": "`output y = x -> Dense(1) { loss = mse }`"}
                 message = f"this model has no {keyword}"
                 end = len(source.text.split("\n", 1)[0])
                 place = self.model.name.span if self.model else Span(source, 0, end)
-                self.problems.add(*fault(code, message, place, helps=[help[keyword]]).diagnostics)
+                self.problems.add(*fault(code, message, place, helps=[f"add one: {help[keyword]}"]).diagnostics)
 
 
 # --- pieces -------------------------------------------------------------------------------------------------------
@@ -256,8 +277,9 @@ def _check_reserved(statement: syntax.Statement, name: syntax.Name) -> None:
     if name.name in WORDS:
         raise fault("E0317", f"`{name.name}` is a value and cannot be a name", name.span, "reserved")
     if name.name in LAYERS and isinstance(statement, syntax.Layer | syntax.Block):
-        raise fault("E0317", f"`{name.name}` is the name of a layer already", name.span, "taken",
-                    helps=["choose another name"])
+        raise fault(
+            "E0317", f"`{name.name}` is the name of a layer already", name.span, "taken", helps=["choose another name"]
+        )
 
 
 def _check_parameters(block: syntax.Block) -> None:
@@ -272,28 +294,50 @@ def _input_type(statement: syntax.Input, scope: Scope) -> TensorType:
     """`uint8[28, 28]` -> uint8[batch, 28, 28]."""
     dtype, name = statement.type.name, statement.name.name
     if dtype.name not in ITEM_SIZE:
-        helps = (f"did you mean `{_SIMILAR[dtype.name]}`?",) if dtype.name in _SIMILAR else (
-            did_you_mean(dtype.name, ITEM_SIZE))
-        raise fault("E0210", f"there is no type `{dtype.name}`", dtype.span,
-                    f"expects {', '.join(ITEM_SIZE)}", helps=helps)
+        helps = (
+            (f"did you mean `{_SIMILAR[dtype.name]}`?",)
+            if dtype.name in _SIMILAR
+            else (did_you_mean(dtype.name, ITEM_SIZE))
+        )
+        raise fault(
+            "E0210", f"there is no type `{dtype.name}`", dtype.span, f"expects {', '.join(ITEM_SIZE)}", helps=helps
+        )
     if statement.type.dimensions is None:
-        raise fault("E0211", f"the type of input `{name}` has no shape", dtype.span, "expects a shape",
-                    helps=[f"`{dtype.name}[10]` is a vector of 10 per sample, `{dtype.name}[]` a single number"])
+        raise fault(
+            "E0211",
+            f"the type of input `{name}` has no shape",
+            dtype.span,
+            "expects a shape",
+            helps=[f"`{dtype.name}[10]` is a vector of 10 per sample, `{dtype.name}[]` a single number"],
+        )
     dims: list[int] = []
     size = 1
     for expression in statement.type.dimensions:
         if isinstance(expression, syntax.Name) and expression.name in (BATCH, "None", "none"):
-            raise fault("E0211", "the batch axis is never written", expression.span, "expects a size",
-                        helps=["leave it out: the type is that of one sample"])
+            raise fault(
+                "E0211",
+                "the batch axis is never written",
+                expression.span,
+                "expects a size",
+                helps=["leave it out: the type is that of one sample"],
+            )
         dim = evaluate(expression, scope)
         if isinstance(dim, bool) or not isinstance(dim, int) or dim < 1:
-            raise fault("E0211", f"{text_of(dim)} is no size of an axis", expression.span,
-                        "expects a whole number of at least 1")
+            raise fault(
+                "E0211",
+                f"{text_of(dim)} is no size of an axis",
+                expression.span,
+                "expects a whole number of at least 1",
+            )
         size *= dim
         dims.append(dim)
     if size > MOST_ELEMENTS:
-        raise fault("E0212", f"one sample of `{name}` has {size:,} elements", statement.type.span,
-                    f"expects at most {MOST_ELEMENTS:,}")
+        raise fault(
+            "E0212",
+            f"one sample of `{name}` has {size:,} elements",
+            statement.type.span,
+            f"expects at most {MOST_ELEMENTS:,}",
+        )
     return TensorType(dtype.name, (BATCH, *dims))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Final
 
 from nnc.grammar import syntax
 from nnc.grammar.diagnostics import NncError
@@ -65,11 +66,18 @@ class Faulty:
 
 Entity = Tensor | Constant | Deferred | SharedLayer | BlockDefinition | Faulty
 
-_WHAT = {Faulty: "name", Tensor: "tensor", Constant: "param", Deferred: "hyperparameter", SharedLayer: "layer", BlockDefinition: "block"}
+_WHAT: Final[dict[type, str]] = {
+    Faulty: "name",
+    Tensor: "tensor",
+    Constant: "param",
+    Deferred: "hyperparameter",
+    SharedLayer: "layer",
+    BlockDefinition: "block",
+}
 
 
 def what(entity: Entity) -> str:
-    """"tensor", "param", "layer" ...: what a diagnostic calls it."""
+    """ "tensor", "param", "layer" ...: what a diagnostic calls it."""
     return _WHAT[type(entity)]
 
 
@@ -96,7 +104,7 @@ class Scope:
         return None if isinstance(found, Tensor) else found
 
     def use(self, name: str) -> Entity | None:
-        """What `name` stands for here, from now on a used name. Raises an empty fault where its definition is at fault."""
+        """What `name` stands for here, from now on a used name. Raises NncError, empty, for a faulty definition."""
         scope = self if name in self.names or self.outer is None else self.outer
         scope.used.add(name)
         found = self.look_up(name)
@@ -147,15 +155,31 @@ def _too_early(name: syntax.Name, file: Scope) -> NncError:
     file.used.add(name.name)
     place = name_of(statement)
     if file.defining is not None and name.name == file.defining.name:
-        return fault("E0304", f"`{name.name}` is defined by itself", name.span, "not defined yet",
-                     helps=["give the new value a name of its own"])
+        return fault(
+            "E0304",
+            f"`{name.name}` is defined by itself",
+            name.span,
+            "not defined yet",
+            helps=["give the new value a name of its own"],
+        )
     if file.defining is not None and _leads_to(name.name, file.defining.name, file):
         other = file.defining.name
-        return fault("E0304", f"`{other}` and `{name.name}` are defined by each other", name.span,
-                     f"needs `{name.name}`", labels=[(place.span, f"needs `{other}`")],
-                     notes=["a network has no cycles: every value is computed from values above it"])
-    return fault("E0303", f"`{name.name}` is used before it is defined", name.span, "not defined yet",
-                 labels=[(place.span, "defined here")], helps=[f"move the definition of `{name.name}` above this line"])
+        return fault(
+            "E0304",
+            f"`{other}` and `{name.name}` are defined by each other",
+            name.span,
+            f"needs `{name.name}`",
+            labels=[(place.span, f"needs `{other}`")],
+            notes=["a network has no cycles: every value is computed from values above it"],
+        )
+    return fault(
+        "E0303",
+        f"`{name.name}` is used before it is defined",
+        name.span,
+        "not defined yet",
+        labels=[(place.span, "defined here")],
+        helps=[f"move the definition of `{name.name}` above this line"],
+    )
 
 
 def _leads_to(start: str, goal: str, file: Scope) -> bool:
@@ -192,3 +216,14 @@ def names_in(node: object) -> Iterator[str]:
             stack.extend(item)
         elif is_dataclass(item) and not isinstance(item, Span):
             stack.extend(getattr(item, part.name) for part in fields(item))
+
+
+def resolved(expression: syntax.Expression, scope: Scope) -> tuple[syntax.Expression, Scope]:
+    """The expression that a block's hyperparameter stands for, with the scope of the caller who wrote it."""
+    while isinstance(expression, syntax.Name) and expression.name not in WORDS:
+        entity = scope.look_up(expression.name)
+        if not isinstance(entity, Deferred):
+            break
+        scope.use(expression.name)
+        expression, scope = entity.expression, entity.scope
+    return expression, scope

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from nnc.grammar import syntax
-from nnc.grammar.diagnostics import NncError
+from nnc.grammar.diagnostics import Diagnostic, NncError
 from nnc.grammar.source import Span
 
-from .arguments import READERS, Bound, Reader, bind, choose, read, wrong_kind
+from .arguments import READERS, bind, choose, wrong_kind
+from .binding import Bound, Reader, read
+from .binding import bind as bind_with
 from .constants import evaluate, text_of
 from .layers.definition import Hyperparameter
 from .options import Choice, CompileOptions, OutputConfig, TrainConfig, Value
@@ -57,8 +59,14 @@ def output_config(statement: syntax.Output, layer: str, scope: Scope) -> tuple[O
             if entry.name.name in ("weight", "class_weight", "metrics"):
                 word = entry.name.name
                 helps = [f"add a loss: `loss = mse`, or leave `{word}` out"]
-                raise fault("E0505", f"`{word}` needs a loss, and output `{name}` has none", entry.name.span,
-                            "without effect", labels=[(statement.name.span, "has no `loss`")], helps=helps)
+                raise fault(
+                    "E0505",
+                    f"`{word}` needs a loss, and output `{name}` has none",
+                    entry.name.span,
+                    "without effect",
+                    labels=[(statement.name.span, "has no `loss`")],
+                    helps=helps,
+                )
     for entry in statement.entries:
         if entry.name.name == "class_weight" and isinstance(entry.value, syntax.List):
             spans[f"{name}.class_weight[]"] = entry.value.span  # a list gives every class, a mapping only some
@@ -95,7 +103,7 @@ def _entries(
     arguments = [
         syntax.Argument(entry.name, entry.value or syntax.Mapping((), _place(entry)), entry.span) for entry in entries
     ]
-    return bind(owner, signature, arguments, scope, place, unknown, _SECTION_READERS)
+    return bind_with(owner, signature, arguments, scope, place, unknown, readers=_SECTION_READERS)
 
 
 def _place(entry: syntax.Entry) -> Span:
@@ -108,8 +116,12 @@ def _check_schedule(optimizer: Choice, entry: syntax.Entry | None) -> None:
         return
     boundaries, values = (v if isinstance(v, tuple) else (v,) for v in (rate["boundaries"], rate["values"]))
     if len(values) != len(boundaries) + 1:
-        raise fault("E0406", f"`piecewise_constant` has {len(boundaries)} boundaries but {len(values)} values",
-                    _place(entry), f"expects {len(boundaries) + 1} values")
+        raise fault(
+            "E0406",
+            f"`piecewise_constant` has {len(boundaries)} boundaries but {len(values)} values",
+            _place(entry),
+            f"expects {len(boundaries) + 1} values",
+        )
 
 
 def _items(expression: syntax.Expression) -> tuple[syntax.Expression, ...]:
@@ -120,7 +132,7 @@ def _items(expression: syntax.Expression) -> tuple[syntax.Expression, ...]:
 def _read_metrics(owner: str, parameter: Hyperparameter, expression: syntax.Expression, scope: Scope) -> Value:
     found: dict[str, Span] = {}
     choices: list[Choice] = []
-    faults = []
+    faults: list[Diagnostic] = []
     for item in _items(expression):
         try:
             choice = choose("metric", item, scope)
@@ -128,8 +140,13 @@ def _read_metrics(owner: str, parameter: Hyperparameter, expression: syntax.Expr
             faults += error.diagnostics
             continue
         if choice.name in found:
-            faults += fault("E0506", f"metric `{choice.name}` is listed twice", item.span, "again",
-                            labels=[(found[choice.name], "first here")]).diagnostics
+            faults += fault(
+                "E0506",
+                f"metric `{choice.name}` is listed twice",
+                item.span,
+                "again",
+                labels=[(found[choice.name], "first here")],
+            ).diagnostics
         found[choice.name] = item.span
         choices.append(choice)
     if faults:
@@ -148,8 +165,9 @@ def _read_class_weight(owner: str, parameter: Hyperparameter, expression: syntax
     for key, value in expression.items:
         number = evaluate(key, scope)
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 1_000_000:
-            raise fault("E0405", f"a class is a whole number from 0, not {text_of(number)}", key.span,
-                        "expects a class number")
+            raise fault(
+                "E0405", f"a class is a whole number from 0, not {text_of(number)}", key.span, "expects a class number"
+            )
         if number in weights:
             raise fault("E0404", f"class {number} is given twice", key.span, "given again")
         weights[number] = read(owner, one, value, scope, READERS)
@@ -174,15 +192,25 @@ def _read_early_stopping(owner: str, parameter: Hyperparameter, expression: synt
 
 
 def _refuse_checkpoint(owner: str, parameter: Hyperparameter, expression: syntax.Expression, scope: Scope) -> Value:
-    raise fault("E0604", "this version writes no checkpoints while it trains", expression.span, "not available",
-                helps=["leave `checkpoint` out: the trained model is written at the end"])
+    raise fault(
+        "E0604",
+        "this version writes no checkpoints while it trains",
+        expression.span,
+        "not available",
+        helps=["leave `checkpoint` out: the trained model is written at the end"],
+    )
 
 
 def _read_precision(owner: str, parameter: Hyperparameter, expression: syntax.Expression, scope: Scope) -> Value:
     word = READERS["word"](owner, parameter, expression, scope)
     if word != "float32":
-        raise fault("E0604", f"this version does not train in {word}", expression.span, "expects `float32`",
-                    helps=["leave `precision` out; an input of type float64 makes the layers after it float64"])
+        raise fault(
+            "E0604",
+            f"this version does not train in {word}",
+            expression.span,
+            "expects `float32`",
+            helps=["leave `precision` out; an input of type float64 makes the layers after it float64"],
+        )
     return word
 
 

@@ -59,8 +59,8 @@ class _Typing:
     problems: Problems = field(default_factory=Problems)
     types: dict[str, TensorType] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
-    weights: dict[str, tuple[Weight, ...]] = field(default_factory=dict)   # by the name of their owner
-    owners: dict[str, Layer] = field(default_factory=dict)                 # the first use of each
+    weights: dict[str, tuple[Weight, ...]] = field(default_factory=dict)  # by the name of their owner
+    owners: dict[str, Layer] = field(default_factory=dict)  # the first use of each
 
     def run(self) -> None:
         for layer in self.network.layers():
@@ -102,9 +102,14 @@ class _Typing:
                 labels = [(first.span, f"{self.types[first.inputs[0]]} arrives here")]
                 if self._origin(layer.inputs[0])[0] != first.span:
                     labels.append(self._origin(layer.inputs[0]))
-                raise fault("E0208", f"`{layer.weights_of}` has one set of weights, but inputs of different widths",
-                            layer.span, f"{self.types[layer.inputs[0]]} arrives here", labels=labels,
-                            helps=["define a second layer for the other width"])
+                raise fault(
+                    "E0208",
+                    f"`{layer.weights_of}` has one set of weights, but inputs of different widths",
+                    layer.span,
+                    f"{self.types[layer.inputs[0]]} arrives here",
+                    labels=labels,
+                    helps=["define a second layer for the other width"],
+                )
 
     def _misfit(self, layer: Layer, problem: ShapeProblem) -> NncError:
         """The layer's complaint with the trail of the guilty input, or of every input where several must agree."""
@@ -143,5 +148,9 @@ _MAKERS: Final = frozenset({"Dense", "Maxout"})  # what gives a value its width,
 def _check_size(layer: Layer, type: TensorType, text: str) -> None:
     size = prod(dim for dim in type.shape if isinstance(dim, int))
     if size > MOST_ELEMENTS:
-        raise fault("E0212", f"`{layer.kind}` is too large: {text.format(size)}", layer.span,
-                    f"expects at most {MOST_ELEMENTS:,}")
+        raise fault(
+            "E0212",
+            f"`{layer.kind}` is too large: {text.format(size)}",
+            layer.span,
+            f"expects at most {MOST_ELEMENTS:,}",
+        )

@@ -5,11 +5,10 @@ from __future__ import annotations
 from nnc.grammar import syntax
 from nnc.grammar.diagnostics import NncError
 
-from .arguments import resolved
 from .layers import ALIASES, LAYERS
 from .layers.definition import LayerDef
 from .report import did_you_mean, fault
-from .scope import BlockDefinition, Entity, Faulty, Scope, SharedLayer, Tensor, undefined
+from .scope import BlockDefinition, Entity, Faulty, Scope, SharedLayer, Tensor, resolved, undefined
 
 
 def called(step: syntax.Expression, scope: Scope) -> tuple[syntax.Name, tuple[syntax.Argument, ...], Scope]:
@@ -20,8 +19,13 @@ def called(step: syntax.Expression, scope: Scope) -> tuple[syntax.Name, tuple[sy
             return step, (), scope
         case syntax.Call(callee=callee, arguments=arguments):
             return callee, arguments, scope
-    raise fault("E0310", "this is no layer", step.span, "expects a layer after the arrow",
-                helps=["write the layer's name and its arguments: `Dense(64)`"])
+    raise fault(
+        "E0310",
+        "this is no layer",
+        step.span,
+        "expects a layer after the arrow",
+        helps=["write the layer's name and its arguments: `Dense(64)`"],
+    )
 
 
 def callable_entity(callee: syntax.Name, scope: Scope) -> Entity | None:
@@ -61,8 +65,11 @@ def combine_help(entity: Entity, callee: syntax.Name) -> list[str]:
 
 
 def stacked_shared(callee: syntax.Name, definition: syntax.Layer) -> NncError:
-    return fault("E0312", f"`{callee.name}` has one set of weights and cannot be stacked as fresh copies", callee.span,
-                 "a shared layer", labels=[(definition.name.span, "defined here")],
-                 helps=["stack the layer itself, or repeat the arrow to use the same weights again"])
-
-
+    return fault(
+        "E0312",
+        f"`{callee.name}` has one set of weights and cannot be stacked as fresh copies",
+        callee.span,
+        "a shared layer",
+        labels=[(definition.name.span, "defined here")],
+        helps=["stack the layer itself, or repeat the arrow to use the same weights again"],
+    )

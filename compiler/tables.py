@@ -16,7 +16,7 @@ from .options import Choice
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """`name` and `article` are what diagnostics call an entry ("an activation"); `code` is the fault of an unknown one."""
+    """`name` and `article` are what diagnostics call an entry; `code` is the fault of an unknown one."""
 
     name: str
     article: str

@@ -15,7 +15,7 @@ from .reading import choice_of, require_float
 
 
 def activate(builder: Builder, choice: Choice | None, node: int, expansion: Expansion) -> int:
-    """`choice` applied to `node`; a probability's logits are noted in `expansion.logits`, where losses look for them."""
+    """`choice` applied to `node`; a probability's logits are noted in `expansion.logits`, for the losses."""
     if choice is None:
         return node
     entry = ACTIVATIONS[choice.name]

@@ -78,7 +78,7 @@ DENSE = LayerDef(
 
 MAXOUT = LayerDef(
     name="Maxout",
-    doc="The largest of `pieces` affine functions for each unit: a learned convex activation. Takes a vector per sample.",
+    doc="The largest of `pieces` affine functions per unit: a learned convex activation. Takes a vector per sample.",
     infer=lambda arguments, inputs: _infer_matrix("Maxout", arguments, inputs),
     expand=_expand_maxout,
     hyperparameters=(

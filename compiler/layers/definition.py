@@ -28,8 +28,8 @@ class Hyperparameter:
     doc: str = ""
     choices: tuple[str, ...] = ()
     keyword_only: bool = False
-    optional: bool = False          # `none` is a legal value
-    alias: str = ""                 # a second name by which it may be given
+    optional: bool = False  # `none` is a legal value
+    alias: str = ""  # a second name by which it may be given
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,5 +91,5 @@ class LayerDef:
     min_inputs: int = 1
     max_inputs: int | None = 1
     is_activation: bool = False
-    adapts: bool = False            # learns statistics from the training data before the first step
-    alias: str = ""                 # a second name: Keras's, where ours is shorter
+    adapts: bool = False  # learns statistics from the training data before the first step
+    alias: str = ""  # a second name: Keras's, where ours is shorter

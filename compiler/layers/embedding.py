@@ -54,7 +54,7 @@ EMBEDDING = (
         hyperparameters=(
             Hyperparameter("input_dim", "int", doc="how many integers there are: rows of the table"),
             Hyperparameter("output_dim", "int", doc="width of each row"),
-            Hyperparameter("embeddings_initializer", "initializer", Choice("random_uniform"), "first values of the table"),
+            Hyperparameter("embeddings_initializer", "initializer", Choice("random_uniform"), "first values"),
             Hyperparameter("embeddings_regularizer", "regularizer", None, "penalty on the table", optional=True),
             TRAINABLE,
         ),

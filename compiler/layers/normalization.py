@@ -61,9 +61,7 @@ def _batch_weights(arguments: Arguments, inputs: tuple[TensorType, ...]) -> tupl
     return (*_scale_and_center(arguments, type), mean, variance)
 
 
-def _normalize(
-    builder: Builder, arguments: Arguments, x: int, mean: int, variance: int, expansion: Expansion
-) -> int:
+def _normalize(builder: Builder, arguments: Arguments, x: int, mean: int, variance: int, expansion: Expansion) -> int:
     """(x - mean) / sqrt(variance + epsilon) * gamma + beta, as one map."""
     operands = [x, mean, variance]
     formula: Expr = (var("x0") - var("x1")) * rsqrt(var("x2") + float_of(arguments, "epsilon"))

@@ -89,7 +89,7 @@ PREPROCESSING = (
         infer=_infer_normalize,
         expand=_expand_normalize,
         hyperparameters=(
-            Hyperparameter("axis", "axis", -1, "axis that keeps its own statistics; `none`: one for all", optional=True),
+            Hyperparameter("axis", "axis", -1, "axis with statistics of its own; `none`: one for all", optional=True),
             Hyperparameter("mean", "floats", None, "known mean, instead of a learned one", optional=True),
             Hyperparameter("variance", "floats", None, "known variance, instead of a learned one", optional=True),
         ),

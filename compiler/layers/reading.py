@@ -49,8 +49,10 @@ def size_of(dim: Dim) -> int:
 def require_float(layer: str, type: TensorType, input: int = 0) -> None:
     """Raises ShapeProblem E0201 unless the input is float32 or float64."""
     if not type.is_float:
-        help = f"convert it first: `Rescale(1/255) -> {layer}`" if type.dtype == "uint8" else (
-            f"convert it first, with `Rescale(1)`, or with `OneHot` or `Embedding` if it counts classes"
+        help = (
+            f"convert it first: `Rescale(1/255) -> {layer}`"
+            if type.dtype == "uint8"
+            else ("convert it first, with `Rescale(1)`, or with `OneHot` or `Embedding` if it counts classes")
         )
         message = f"`{layer}` computes with floats, but {type.dtype} arrives"
         raise ShapeProblem("E0201", message, "expects float32 or float64", input, help)
@@ -71,8 +73,9 @@ def require_vector(layer: str, type: TensorType) -> int:
     rank = len(type.shape) - 1
     found = "a scalar per sample" if rank == 0 else f"a rank-{rank} tensor"
     help = f"put `Flatten` before it: `Flatten -> {layer}`"
-    raise ShapeProblem("E0203", f"`{layer}` needs a vector, but {found} arrives", f"expects {type.dtype}[{BATCH}, n]",
-                       0, help)
+    raise ShapeProblem(
+        "E0203", f"`{layer}` needs a vector, but {found} arrives", f"expects {type.dtype}[{BATCH}, n]", 0, help
+    )
 
 
 def require_axis(layer: str, axis: int, type: TensorType) -> int:
