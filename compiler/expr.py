@@ -181,6 +181,7 @@ def number_text(value: float) -> str:
 
 
 def to_text(expr: Expr) -> str:
+    """`(maximum (add acc b0) 0)`; `from_text` reads it back."""
     if expr.op == "const":
         assert isinstance(expr.value, float)
         return number_text(expr.value) if abs(expr.value) != float("inf") else repr(expr.value)
