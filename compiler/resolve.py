@@ -15,16 +15,15 @@ from nnc.grammar import syntax
 from nnc.grammar.diagnostics import Diagnostic, NncError, UsageError
 from nnc.grammar.source import Span
 
-from .chains import Chains, duplicate
-from .constants import evaluate, text_of
-from .data_section import data_config
 from .layers import LAYERS
-from .naming import Place
 from .network import Layer, Network
 from .options import CompileOptions, DataConfig, OutputConfig, TrainConfig
-from .params import check_given, param_value
-from .report import Problems, did_you_mean, fault
-from .scope import (
+from .reading.chains import Chains, duplicate
+from .reading.constants import evaluate, text_of
+from .reading.data_section import data_config
+from .reading.naming import Place
+from .reading.params import check_given, param_value
+from .reading.scope import (
     WORDS,
     BlockDefinition,
     Constant,
@@ -38,7 +37,8 @@ from .scope import (
     undefined,
     what,
 )
-from .sections import output_config, train_config
+from .reading.sections import output_config, train_config
+from .report import Problems, did_you_mean, fault
 from .shapes import shape_problems
 from .types import BATCH, ITEM_SIZE, TensorType
 

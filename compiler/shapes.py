@@ -16,7 +16,7 @@ from nnc.grammar.source import Span
 
 from .layers import LAYERS
 from .layers.definition import ShapeProblem, Weight
-from .meaning import complete_class_weights, meaning_problems
+from .meaning.outputs import complete_class_weights, meaning_problems
 from .network import Layer, Network
 from .report import Problems, fault
 from .types import TensorType

@@ -43,7 +43,7 @@ class Weight:
     regularizer: Choice | None = None
 
 
-class ShapeProblem(Exception):
+class ShapeProblem(Exception):  # noqa: N818 - a complaint that becomes a diagnostic, never an error of its own
     """An input does not fit a layer. The shapes stage adds file, spans and the trail of the guilty input."""
 
     def __init__(self, code: str, message: str, expected: str, input: int = 0, help: str = "") -> None:
@@ -57,7 +57,7 @@ class Expansion:
 
     training: dropout, noise and batch statistics are on. `variables`: the layer's own weights, short name -> full
     name. `stream`: number of this use's random stream. `step`: node of the step counter. `logits` collects, for
-    each node made by a softmax or sigmoid, which it was and the node it was applied to: losses read it to become stable.
+    each node made by a softmax or sigmoid, which it was and the node it was applied to: losses become stable by it.
     `adapting`: the program that learns Normalize's statistics is being built.
     """
 
@@ -70,6 +70,7 @@ class Expansion:
 
 
 def no_weights(arguments: Arguments, inputs: tuple[TensorType, ...]) -> tuple[Weight, ...]:
+    """What a layer owns that owns nothing."""
     return ()
 
 

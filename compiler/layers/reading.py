@@ -13,30 +13,35 @@ TRAINABLE = Hyperparameter("trainable", "bool", True, "whether training changes 
 
 
 def int_of(arguments: Arguments, name: str) -> int:
+    """An argument of kind "int", "integer" or "axis"."""
     value = arguments[name]
     assert isinstance(value, int), (name, value)
     return value
 
 
 def float_of(arguments: Arguments, name: str) -> float:
+    """An argument of kind "float" or "rate"."""
     value = arguments[name]
     assert isinstance(value, int | float), (name, value)
     return float(value)
 
 
 def bool_of(arguments: Arguments, name: str) -> bool:
+    """An argument of kind "bool"."""
     value = arguments[name]
     assert isinstance(value, bool), (name, value)
     return value
 
 
 def choice_of(arguments: Arguments, name: str) -> Choice:
+    """An argument that names an entry of a table."""
     value = arguments[name]
     assert isinstance(value, Choice), (name, value)
     return value
 
 
 def optional_choice(arguments: Arguments, name: str) -> Choice | None:
+    """The same, or None where it is `none`."""
     return None if arguments[name] is None else choice_of(arguments, name)
 
 
