@@ -245,6 +245,13 @@ class Builder:
             attrs += (("shape", shape),)
         return self._append("map", inputs, attrs)
 
+    def existing_map(self, expr: Expr, like: Node) -> int | None:
+        """The node that is `expr` over the operands of the map `like` and else its equal, if it has been made."""
+        if expr.op == "var" and expr.value == "x0" and self.nodes[like.inputs[0]].type == like.type:
+            return like.inputs[0]
+        attrs = tuple([("expr", expr) if name == "expr" else (name, value) for name, value in like.attrs])
+        return self._made.get(("map", like.inputs, attrs))
+
     def identity(self, node: int, dtype: str) -> int:
         """`node` converted to `dtype`; itself if it has it already."""
         return node if self.type(node).dtype == dtype else self.map(expr_var("x0"), node, dtype=dtype, compute=dtype)

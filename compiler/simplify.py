@@ -7,19 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache
-from math import prod
-from typing import TypeVar
-
-import numpy as np
 
 from .derivative import simplify as simplify_expr
-from .expr import Expr, const, substitute, var, variables
+from .expr import Expr, apply, const, var
 from .graph import Builder, Graph, Node, Programs, Update, Variable
-from .ops.elementwise import OPERAND_NAMES, broadcast_shapes, rename_operands
+from .simplify_map import attr_of, simplify_map
 
 _X0 = var("x0")
-Operand = int | Expr  # a node (or its place among a map's operands), or a constant's value
 
 
 def simplify(programs: Programs) -> Programs:
@@ -98,12 +92,12 @@ def _reshape(builder: Builder, node: Node, inputs: tuple[int, ...]) -> int:
 
 def _slice(builder: Builder, node: Node, inputs: tuple[int, ...]) -> int:
     (source,) = inputs
-    axis, start, stop = (_attr(node, name, int) for name in ("axis", "start", "stop"))
+    axis, start, stop = (attr_of(node, name, int) for name in ("axis", "start", "stop"))
     if builder.type(source).shape[axis] == stop - start:
         return source
     inner = builder.nodes[source]
     if inner.op == "slice" and inner.attr("axis") == axis:
-        offset = _attr(inner, "start", int)
+        offset = attr_of(inner, "start", int)
         return builder.slice(inner.inputs[0], axis, start + offset, stop + offset)
     return builder.slice(source, axis, start, stop)
 
@@ -114,90 +108,43 @@ def _concat(builder: Builder, node: Node, inputs: tuple[int, ...]) -> int:
 
 def _reduce(builder: Builder, node: Node, inputs: tuple[int, ...]) -> int:
     (source,) = inputs
-    axes, operator = _attr(node, "axes", tuple), _attr(node, "operator", str)
+    axes, operator = attr_of(node, "axes", tuple), attr_of(node, "operator", str)
     if operator == "argmax":
         return builder.copy(node, inputs)
     shape = builder.type(source).shape
     longer = tuple([axis for axis in axes if shape[axis] != 1])
     if not longer:
         return builder.identity(source, node.type.dtype)
-    dtype = node.type.dtype
-    return builder.reduce(operator, source, longer, None if dtype == builder.type(source).dtype else dtype)
+    dtype = None if node.type.dtype == builder.type(source).dtype else node.type.dtype
+    if operator != "sum" or not node.type.is_float:
+        return builder.reduce(operator, source, longer, dtype)
+    factor = 1.0
+    while (multiple := _multiple_of_another(builder, builder.nodes[source])) is not None:
+        source, factor = multiple[0], factor * multiple[1]
+    total = builder.reduce("sum", source, longer, dtype)
+    return total if factor == 1 else builder.map(simplify_expr(factor * _X0), total)
 
 
-# --- maps -----------------------------------------------------------------------------------------------------------
-def _map(builder: Builder, node: Node, inputs: tuple[int, ...]) -> int:
-    written, compute, dtype = _attr(node, "expr", Expr), _attr(node, "compute", str), node.type.dtype
-    readable = tuple([_operand(builder, i, compute) for i in inputs])
-    first: dict[Operand, int] = {}
-    pattern = tuple([r if isinstance(r, Expr) else first.setdefault(r, k) for k, r in enumerate(readable)])
-    expr, used = _narrowed(written, pattern)
-    if expr is written and readable == inputs and used == pattern and expr is not _X0 and len(node.attrs) == 3:
-        return builder.copy(node, inputs)
-    operands = tuple([i for k in used if isinstance(i := readable[k], int)])
-    if not operands and expr.op == "const" and node.type.shape == ():
-        assert isinstance(expr.value, float)
-        return builder.constant(expr.value if dtype == compute else _rounded(expr.value, compute), dtype)
-    if expr is _X0 and compute == dtype and builder.type(operands[0]) == node.type:
-        return operands[0]
-    if not operands or broadcast_shapes(tuple([builder.type(i).shape for i in operands])) == node.type.shape:
-        return builder.map(expr, *operands, dtype=dtype, compute=compute, shape=None if operands else node.type.shape)
-    if expr is not _X0 or compute != dtype:  # few values, repeated: computed once each, repeated by the reader
-        operands = (builder.map(expr, *operands, dtype=dtype, compute=compute),)
-    return builder.broadcast(operands[0], node.type.shape, dtype)
+def _multiple_of_another(builder: Builder, node: Node) -> tuple[int, float] | None:
+    """A node that is there already, and the constant that `node` is times it; else None.
 
-
-@cache
-def _narrowed(expr: Expr, pattern: tuple[Operand, ...]) -> tuple[Expr, tuple[int, ...]]:
-    """`expr` simplified with constants put in and equal operands joined; and the places of the operands it still reads.
-
-    `pattern` has for each operand a constant, or the first place where the same node stands.
+    The sum of `node` is then that often the other's sum, and the map over all elements need not be made.
     """
-    replacements = {
-        var(OPERAND_NAMES[k]): p if isinstance(p, Expr) else var(OPERAND_NAMES[p]) for k, p in enumerate(pattern)
-    }
-    expr = simplify_expr(substitute(expr, replacements))
-    names = variables(expr)
-    return rename_operands(expr, names), tuple([OPERAND_NAMES.index(name) for name in names])
-
-
-def _operand(builder: Builder, id: int, compute: str) -> Operand:
-    """What a map that computes in `compute` may read in the place of node `id`."""
-    node = builder.nodes[id]
-    match node.op:
-        case "constant" if prod(node.type.concrete(1)) == 1:
-            (value,) = _attr(node, "value", tuple)
-            return _constant(value, node.type.dtype, compute)
-        case "reshape":  # leading axes of 1 are there for every reader
-            (source,) = node.inputs
-            shape, inner = node.type.shape, builder.type(source).shape
-            added = len(shape) - len(inner)
-            return source if added > 0 and shape[added:] == inner and set(shape[:added]) == {1} else id
-        case "map":
-            expr = _attr(node, "expr", Expr)
-            if isinstance(expr.value, float):
-                return _constant(expr.value, node.type.dtype, compute)
-            if expr is _X0 and builder.type(node.inputs[0]).dtype == node.type.dtype == _attr(node, "compute", str):
-                return _operand(builder, node.inputs[0], compute)  # a broadcast: the reader repeats it for itself
-    return id
-
-
-_T = TypeVar("_T")
-
-
-def _attr(node: Node, name: str, kind: type[_T]) -> _T:
-    value = node.attr(name)
-    assert isinstance(value, kind), (name, value)
-    return value
-
-
-def _constant(value: float, dtype: str, compute: str) -> Expr:
-    """A stored `value` as the formula sees it; left as written where storing and computing round it alike."""
-    return const(value if dtype == compute else _rounded(value, dtype))
-
-
-def _rounded(value: float, dtype: str) -> float:
-    return float(np.array(value).astype(dtype))
+    if node.op != "map":
+        return None
+    expr = attr_of(node, "expr", Expr)
+    candidates: list[tuple[Expr, float]] = []
+    if expr.op == "neg":
+        candidates.append((expr.args[0], -1.0))
+    elif expr.op == "mul" and isinstance(factor := expr.args[0].value, float):
+        candidates.append((expr.args[1], factor))
+        if factor < 0:
+            candidates.append((apply("mul", const(-factor), expr.args[1]), -1.0))
+    for other, times in candidates:
+        found = builder.existing_map(other, node)
+        if found is not None:
+            return found, times
+    return None
 
 
 _RULES: dict[str, Callable[[Builder, Node, tuple[int, ...]], int]] = {
@@ -206,5 +153,5 @@ _RULES: dict[str, Callable[[Builder, Node, tuple[int, ...]], int]] = {
     "slice": _slice,
     "concat": _concat,
     "reduce": _reduce,
-    "map": _map,
+    "map": simplify_map,
 }

@@ -12,7 +12,7 @@ from sample_networks import in_float64, numeric_gradient
 
 from nnc.compiler.autodiff import gradients_of
 from nnc.compiler.evaluate import evaluate
-from nnc.compiler.expr import Expr, const, maximum, sigmoid, square, tanh, var, where
+from nnc.compiler.expr import Expr, const, maximum, rsqrt, sigmoid, square, tanh, var, where
 from nnc.compiler.graph import Builder, Graph, Variable
 from nnc.compiler.options import Choice
 from nnc.compiler.simplify import remove_dead_nodes, simplify_graph
@@ -68,6 +68,17 @@ RULES: dict[str, tuple[Callable[[Builder], int], list[str]]] = {
     ),
     "a column of ones is read at its source": (
         lambda b: b.map(X0 * X1, x(b), b.reshape(b.variable("v"), (1, 4))), ["map (mul x0 x1)"]
+    ),
+    "a slow term of few values is computed once for each": (
+        lambda b: b.map(X0 * rsqrt(square(X1) + 1), x(b), b.variable("v")),
+        ["map (rsqrt (add (square x0) 1))", "map (mul x0 x1)"],
+    ),
+    "a quick term of few values is not worth a map": (
+        lambda b: b.map(X0 * (X1 + 1), x(b), b.variable("v")), ["map (mul x0 (add x1 1))"]
+    ),
+    "a sum of multiples is a multiple of the sum": (
+        lambda b: b.map(X0 + X1, b.reduce("sum", x(b), (1,)), b.reduce("sum", b.map(0.5 * X0, x(b)), (1,))),
+        ["reduce", "map (mul 0.5 x0)", "map (add x0 x1)"],
     ),
     "stop_gradient is gone": (lambda b: b.add("stop_gradient", (x(b),)), []),
     "reshape of reshape": (
@@ -127,7 +138,8 @@ def test_dead_nodes_go_and_the_order_stays() -> None:
 FORMULAS: tuple[tuple[Expr, int], ...] = (
     (X0 + X1, 2), (X0 * X1, 2), (X0 - X1, 2), (tanh(X0), 1), (sigmoid(X0) * X1, 2), (0.5 * X0 + 0.25, 1),
     (where(X0 > 0, X0, 0.1 * X0), 1), (square(X0) * 0.1, 1), (maximum(X0, X1), 2), (X0 * 1, 1), (X0 + X1 * 0, 2),
-    (const(0.5) * X0 + X1 * X2, 3),
+    (const(0.5) * X0 + X1 * X2, 3), (X0 / (1 + square(X1)), 2), (-X0, 1), (X0 - tanh(X1) * sigmoid(X2), 3),
+    (-0.5 * X0, 1), (0.5 * X0, 1),
 )  # fmt: skip
 
 
