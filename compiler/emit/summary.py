@@ -9,14 +9,18 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import TYPE_CHECKING
 
 from ..graph import Programs
-from ..kernels import FusedPrograms
+from ..kernels import FusedProgram, FusedPrograms, writes
 from ..network import Network
 from ..ops import OPS
 from ..plan import Plan
 from ..types import TensorType
 from .describe import call_text, shape_text
+
+if TYPE_CHECKING:
+    from ..pipeline import Compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +58,18 @@ class Summary:
     arena_bytes: int
 
 
-def summarize(network: Network, programs: Programs, fused: FusedPrograms, plan: Plan) -> Summary:
-    """What each layer is and costs. `programs` are those that were fused into `fused` and laid out in `plan`."""
+def summarize(compiled: Compiled) -> Summary:
+    """What each layer is and costs. Requires: compiled up to the plan."""
+    network, programs, plan = compiled.network, compiled.simplified, compiled.plan
     flops = _flops_by_origin(programs, "predict", 1)
-    kernels = _kernels(fused)
+    texts = _work(network, programs, compiled.fused)
     owned = _parameters_by_layer(plan)
     rows = []
     for layer in network.layers():
         parameters = owned.pop(layer.weights_of, 0)
         assert layer.type is not None
         size = layer.type.size_bytes(plan.batch_size)
-        work = kernels.get(layer.name, "" if layer.kind == "Input" else "free")
+        work = texts.get(layer.name, "")
         row = Row(
             layer.name, call_text(layer), layer.inputs, shape_text(layer), layer.type.dtype,
             parameters, flops.get(layer.name, 0), size, work,
@@ -110,18 +115,53 @@ def _flops_by_origin(programs: Programs, program: str, batch: int) -> Mapping[st
     return flops
 
 
-def _kernels(fused: FusedPrograms) -> Mapping[str, str]:
-    """Layer -> the kernels of the forward pass that bear its name, with what was folded into them."""
-    texts: dict[str, list[str]] = defaultdict(list)
-    for program in fused.programs:
-        if program.name == "predict":
-            for step in program.steps:
-                texts[step.layer].append(" + ".join([step.kernel, *step.fused]))
-    return {layer: "; ".join(parts) for layer, parts in texts.items()}
+def _work(network: Network, programs: Programs, fused: FusedPrograms) -> Mapping[str, str]:
+    """Layer -> what does its work in the forward pass: kernels of its own, another layer's kernel, or nothing."""
+    predict = next(program for program in fused.programs if program.name == "predict")
+    graph = next(graph for graph in programs.graphs if graph.program == "predict")
+    working = {node.origin for node in graph.nodes}
+    kernels: dict[str, list[str]] = defaultdict(list)
+    for step in predict.steps:
+        kernels[step.layer].append(" + ".join([step.kernel, *step.fused]))
+    views = {value.layer for id, value in enumerate(predict.values) if value.root != id or value.sources}
+    hosts = _hosts(network, predict)
+    texts: dict[str, str] = {}
+    for layer in network.layers():
+        if layer.name in kernels:
+            texts[layer.name] = "; ".join(kernels[layer.name])
+        elif layer.name in views or layer.name not in working:
+            texts[layer.name] = "" if layer.kind == "Input" else "nothing"
+        elif layer.name in hosts:
+            texts[layer.name] = f"in the kernel of {hosts[layer.name]}"
+    return texts
+
+
+def _hosts(network: Network, predict: FusedProgram) -> Mapping[str, str]:
+    """Layer -> the layer whose kernel computes its value.
+
+    A value that is stored is computed where it is stored. One that is not is computed in the kernel that computes an
+    input that is not stored either, or else in that of its reader.
+    """
+    stored = {predict.values[id].layer: step.layer for step in predict.steps for id in writes(step)}
+    hosts = {step.layer: step.layer for step in predict.steps} | stored
+    for layer in network.layers():
+        for source in layer.inputs:
+            if layer.name not in hosts and source not in stored and source in hosts:
+                hosts[layer.name] = hosts[source]
+    for layer in reversed(network.layers()):
+        readers = (hosts[name] for name in network.graph.successors(layer.name) if name in hosts)
+        if layer.name not in hosts and (reader := next(readers, None)) is not None:
+            hosts[layer.name] = reader
+    return hosts
 
 
 HEAD = ("layer", "connected to", "output shape", "dtype", "parameters", "FLOPs", "bytes", "runs as")
 RIGHT = frozenset({"parameters", "FLOPs", "bytes"})
+
+
+def summary_text(compiled: Compiled) -> str:
+    """The summary as `nnc compile` and `Model.summary` print it."""
+    return render_summary(summarize(compiled))
 
 
 def render_summary(summary: Summary) -> str:

@@ -23,17 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from nnc.compiler.options import CompileOptions
-    from nnc.compiler.resolve import build_network
-    from nnc.compiler.shapes import check_shapes
-    from nnc.grammar.parse import parse_recovering
+    from nnc.compiler.pipeline import check_source
 
     options = CompileOptions(params=settings.params(arguments))
     errors: list[NncError] = []
     passed: list[str] = []
     for source in read_all(arguments.specs):
         try:
-            module, problems = parse_recovering(source)
-            network = check_shapes(build_network(module, options, problems))
+            network = check_source(source, options)
         except NncError as error:
             errors.append(error)
         else:

@@ -47,7 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
     elif stop_after is None:
         _print_summary(compiled, arguments.json)
     if arguments.explain_fusion:
-        result(_fusion_text(compiled))
+        from nnc.compiler.fusion_words import explain
+
+        result(("" if arguments.emit else "\n") + explain(compiled.fused))
     if arguments.output:
         _write_plan(compiled, Path(arguments.output))
     if arguments.timing:
@@ -92,17 +94,8 @@ def _print_summary(compiled: Compiled, as_json: bool) -> None:
 
     from nnc.compiler.emit.summary import render_summary, summarize
 
-    summary = summarize(compiled.network, compiled.simplified, compiled.fused, compiled.plan)
+    summary = summarize(compiled)
     result(json.dumps(dataclasses.asdict(summary), indent=2) if as_json else render_summary(summary))
-
-
-def _fusion_text(compiled: Compiled) -> str:
-    """One line per note, program by program; what stayed apart is told with its reason."""
-    lines = []
-    for program in compiled.fused.programs:
-        lines.append(f"program {program.name}: {len(program.steps)} kernels")
-        lines += [f"  {'fused' if note.done else 'apart'}  {note.layer}: {note.text}" for note in program.notes]
-    return "\n".join(lines)
 
 
 def _write_plan(compiled: Compiled, target: Path) -> None:
