@@ -23,7 +23,7 @@ from .values import activation_of, is_over_rows, known_values, made_by
 
 
 def meaning_problems(network: Network, weights: Mapping[str, tuple[Weight, ...]]) -> tuple[Diagnostic, ...]:
-    """E0507 to E0517 and E0605: what is wrong with the outputs of a typed network. `weights` are by owner."""
+    """E0507 to E0504 and E0691: what is wrong with the outputs of a typed network. `weights` are by owner."""
     problems = Problems()
     for layer in network.layers():
         with problems.collecting():
@@ -105,7 +105,7 @@ def _check_loss(judged: Judged) -> None:
     if loss.prediction == "probability" and judged.takes_logits:
         if made:
             raise fault(
-                "E0517",
+                "E0504",
                 f"`from_logits` says that no activation was applied, but {how} was",
                 judged.span("loss"),
                 f"would apply {loss.activation or made} again",

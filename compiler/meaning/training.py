@@ -56,7 +56,7 @@ def check_monitor(network: Network, key: str, monitor: str) -> None:
         return
     if matches:
         raise fault(
-            "E0605",
+            "E0691",
             f"`{monitor}` could be several figures",
             span,
             f"expects one of {listed(matches, 'or')}",
@@ -64,7 +64,7 @@ def check_monitor(network: Network, key: str, monitor: str) -> None:
         )
     known = ["loss", "val_loss", *(f.rpartition(".")[2] for f in figures), *figures]
     raise fault(
-        "E0605",
+        "E0691",
         f"training reports no figure `{monitor}`",
         span,
         "not known",

@@ -136,7 +136,7 @@ def undefined(name: syntax.Name, scope: Scope, kind: str, candidates: Iterable[s
     if scope is not file and isinstance(file.names.get(name.name), Tensor):
         file.used.add(name.name)
         return fault(
-            "E0320",
+            "E0319",
             f"a block does not see `{name.name}`, a tensor of the file",
             name.span,
             "not a parameter of the block",
