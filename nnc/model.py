@@ -174,11 +174,11 @@ class Model:
 
     def summary(self) -> None:
         """Print a table: layers, what they read, shapes, parameters, work and memory."""
-        from nnc.compiler.emit.summary import summary_text
+        from nnc.compiler.emit.summary import render_summary, summarize
         from nnc.compiler.pipeline import compile_source
 
-        options = CompileOptions(dict(self.params), self.plan.batch_size)
-        print(summary_text(compile_source(SourceFile("<model>", self.spec), options)))
+        options = CompileOptions(dict(self.params), self.plan.batch_size, None, self.plan.seed)
+        print(render_summary(summarize(compile_source(SourceFile("<model>", self.spec), options))))
 
     def save(self, path: str | Path) -> None:
         """Write the model as one `.safetensors` file, with all it takes to predict and to train on."""

@@ -1,9 +1,9 @@
 """A trained model as one `.safetensors` file.
 
 Tensors: every variable of the plan that outlives an epoch (weights, statistics, optimizer slots, scalars), by name.
-Metadata: the canonical spec, the plan as JSON, a SHA-256 of each and of the tensors, versions, params, training
-settings and history. Any safetensors reader opens it; nothing in it can execute code. `load` believes nothing: hashes,
-types and the plan's proof are checked before a model is made of it.
+Metadata: the canonical spec, the plan as JSON, versions, params, training settings and history, with a SHA-256 of each
+part and of the tensors. Any safetensors reader opens it; nothing in it can execute code. `load` believes nothing:
+hashes, types and the plan's proof are checked before a model is made of it.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from .settings import outputs_from_json, outputs_to_json, train_from_json, train
 
 FORMAT: Final = 1
 _HASHED: Final = ("spec", "plan")
-_KEYS: Final = ("nnc_format", "nnc_version", "spec", "spec_sha256", "plan", "plan_sha256", "tensors_sha256", "params",
-                "train", "outputs", "history")
+_SETTINGS: Final = ("nnc_format", "nnc_version", "params", "train", "outputs", "history")
+_KEYS: Final = (*_HASHED, *_SETTINGS, "spec_sha256", "plan_sha256", "settings_sha256", "tensors_sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,13 @@ def save(path: Path | str, model: SavedModel) -> None:
         "nnc_version": model.version,
         **texts,
         **{f"{name}_sha256": _sha256(texts[name]) for name in _HASHED},
-        "tensors_sha256": _tensors_sha256(tensors),
         "params": json.dumps([list(pair) for pair in model.params]),
         "train": json.dumps(train_to_json(model.train)),
         "outputs": json.dumps(outputs_to_json(model.outputs)),
         "history": json.dumps(model.history.to_json()),
     }
+    metadata["settings_sha256"] = _settings_sha256(metadata)
+    metadata["tensors_sha256"] = _tensors_sha256(tensors)
     _write_whole(Path(path), to_bytes(tensors, metadata))
 
 
@@ -123,7 +124,7 @@ def _refuse_changes(name: str, metadata: Mapping[str, str], tensors: Mapping[str
     if missing:
         raise _refusal("E0924", name, f"has lost its `{missing[0]}`")
     hashes = {key: _sha256(metadata[key]) for key in _HASHED}
-    hashes["tensors"] = _tensors_sha256(tensors)
+    hashes |= {"settings": _settings_sha256(metadata), "tensors": _tensors_sha256(tensors)}
     for key, found in hashes.items():
         if found != metadata[f"{key}_sha256"]:
             raise _refusal(
@@ -196,6 +197,10 @@ def _kept(plan: Plan) -> tuple[str, ...]:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _settings_sha256(metadata: Mapping[str, str]) -> str:
+    return _sha256("\0".join(metadata[key] for key in _SETTINGS))
 
 
 def _tensors_sha256(tensors: Mapping[str, Array]) -> str:

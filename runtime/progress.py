@@ -134,7 +134,15 @@ def epoch_line(epoch: Epoch, epochs: int) -> str:
 
 
 def figures_text(figures: Mapping[str, float]) -> str:
-    return "  ".join(f"{name} {number_text(value)}" for name, value in figures.items())
+    """`loss 0.1234  main.mae 0.2345`; the loss of an output that is the whole total is not said twice."""
+    return "  ".join(
+        f"{name} {number_text(value)}" for name, value in figures.items() if not _says_the_total(name, value, figures)
+    )
+
+
+def _says_the_total(name: str, value: float, figures: Mapping[str, float]) -> bool:
+    total = figures.get("val_loss" if name.startswith("val_") else "loss")
+    return name.endswith(".loss") and value == total
 
 
 def number_text(value: float) -> str:
@@ -143,9 +151,9 @@ def number_text(value: float) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """`0.35 s`, `12 s`, `3 min 05 s`, `2 h 07 min`."""
-    if seconds < 10:
-        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+    """`4 ms`, `1.2 s`, `12 s`, `3 min 05 s`, `2 h 07 min`."""
+    if seconds < 9.95:
+        return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -18,6 +18,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "kl_divergence": (0.0, 1.0),
     "poisson": (0.0, inf),
     "hinge": (-1.0, 1.0),
+    "squared_hinge": (-1.0, 1.0),
 }
 
 
