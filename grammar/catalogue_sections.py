@@ -1,0 +1,102 @@
+"""E06: the sections `train` and `data`, as the spec writes them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .explanation import Explanation
+
+SECTIONS: Final[dict[str, Explanation]] = {
+    "E0601": Explanation(
+        "`train` has no such entry",
+        """
+In `train` stand `optimizer`, `batch_size`, `epochs`, `shuffle`, `seed`, `clip_norm`, `clip_value`, `early_stopping`,
+`checkpoint` and `precision`. The learning rate belongs to the optimizer.
+
+    train { learning_rate = 0.01 }                       wrong
+    train { optimizer = adam(learning_rate = 0.01) }     right
+""",
+    ),
+    "E0602": Explanation(
+        "there is no such optimizer",
+        """
+Optimizers have Keras's names: sgd, rmsprop, adam, adamw, nadam, adagrad, adamax, lion.
+""",
+    ),
+    "E0603": Explanation(
+        "there is no such schedule",
+        """
+A learning rate is a number or a schedule: constant, step, exponential, cosine (with a warm-up), piecewise_constant,
+plateau.
+
+    adam(learning_rate = cosine(0.001, decay_steps = 1000))
+""",
+    ),
+    "E0604": Explanation(
+        "this version does not have it",
+        """
+The language has a place for `checkpoint` and for other precisions than float32; this version of nnc does not do either.
+Leave the entry out. An input of type float64 makes the layers after it float64.
+""",
+    ),
+    "E0650": Explanation(
+        "`data` binds something unknown",
+        """
+`data` binds inputs and targets, by name, inside the groups `train`, `validation` and `test` or directly; other names
+are tables that those entries read.
+
+    data {
+      table = csv("wine.csv")
+      x     = table[a..k]                right for `input x`
+      z     = table[label]               wrong if there is neither an input nor a target `z`
+    }
+""",
+    ),
+    "E0651": Explanation(
+        "`data` leaves something out",
+        """
+Every input, and the target of every output with a loss, needs data in every group. A target bears its output's name, or
+the one that `target` gives it.
+""",
+    ),
+    "E0652": Explanation(
+        "there is no such reader",
+        """
+Files are read by `csv`, `parquet`, `npz`, `npy` or `idx`.
+
+    table = xlsx("wine.xlsx")            wrong; save it as CSV
+    table = csv("wine.csv")              right
+""",
+    ),
+    "E0653": Explanation(
+        "there is no such table",
+        """
+A table is defined above the entries that read it.
+
+    data {
+      x     = tabel[a, b]                wrong
+      table = csv("a.csv")
+    }
+""",
+    ),
+    "E0654": Explanation(
+        "there are no such columns",
+        """
+Columns are names, texts in quotes or runs of them: `table[a, "b c", d..f]`. An npz file holds arrays, one of which is
+picked by its name; npy and idx files hold one array without a name.
+
+    image = idx("train-images-idx3-ubyte.gz")[x]     wrong
+    image = npz("mnist.npz")[x_train]                right
+""",
+    ),
+    "E0655": Explanation(
+        "the groups of the data do not fit",
+        """
+The data are given either as groups, of which `train` is one, or all at once, with a `split` that takes fractions off
+for validation and test.
+
+    data { table = csv("a.csv"), x = table[a], y = table[b], split { test = 20%, seed = 1 } }
+    split { validation = 60%, test = 50% }           wrong: nothing is left to train on
+""",
+    ),
+}
