@@ -62,27 +62,36 @@ def _narrowed(expr: Expr, pattern: tuple[Operand, ...]) -> tuple[Expr, tuple[int
 def _without_repetition(
     builder: Builder, expr: Expr, used: tuple[int, ...], readable: tuple[Operand, ...], compute: str
 ) -> tuple[Expr, tuple[int, ...], tuple[Operand, ...]]:
-    """Terms that are slow and depend only on operands that repeat become maps of their own, of fewer values."""
-    shapes = tuple([builder.type(i).shape for k in used if isinstance(i := readable[k], int)])
+    """Terms that are slow and depend only on operands that repeat become maps of their own, of fewer values.
+
+    Not where all those operands are leaves: such a map could join no other work, and a kernel call of its own costs
+    more than the few roots it saves.
+    """
+    nodes = [builder.nodes[i] for k in used if isinstance(i := readable[k], int)]
+    shapes = tuple([node.type.shape for node in nodes])
     if len(shapes) < 2 or shapes.count(shapes[0]) == len(shapes):
         return expr, used, readable
-    rest, parts = _repeated(expr, shapes)
+    rest, parts = _repeated(expr, shapes, tuple([bool(node.inputs) for node in nodes]))
     if not parts:
         return expr, used, readable
     operands: list[Operand] = [readable[k] for k in used]
     for part, places in parts:
         own = tuple([operands[k] for k in places])
         part, order, own = _without_repetition(builder, part, tuple(range(len(own))), own, compute)
-        nodes = [i for k in order if isinstance(i := own[k], int)]
-        operands.append(builder.map(part, *nodes, dtype=compute, compute=compute))
+        ids = [i for k in order if isinstance(i := own[k], int)]
+        operands.append(builder.map(part, *ids, dtype=compute, compute=compute))
     names = variables(rest)
     places = tuple([OPERAND_NAMES.index(name) for name in names])
     return rename_operands(rest, names), places, tuple(operands)
 
 
 @cache
-def _repeated(expr: Expr, shapes: tuple[Shape, ...]) -> tuple[Expr, tuple[tuple[Expr, tuple[int, ...]], ...]]:
+def _repeated(
+    expr: Expr, shapes: tuple[Shape, ...], computed: tuple[bool, ...]
+) -> tuple[Expr, tuple[tuple[Expr, tuple[int, ...]], ...]]:
     """The largest slow terms of `expr` over operands of `shapes` that have fewer values than it; and what is left.
+
+    `computed`: which operands are no leaves; a term must read one of them.
 
     Each term has its variables renumbered, and the places of its operands; in what is left, it is the operand after
     the last one, and so on.
@@ -95,11 +104,11 @@ def _repeated(expr: Expr, shapes: tuple[Shape, ...]) -> tuple[Expr, tuple[tuple[
         term = stack.pop()
         if not term.args or term in replacements:
             continue
+        names = variables(term)
+        places = tuple([OPERAND_NAMES.index(name) for name in names])
         small = term.op not in PREDICATES and _repetition(term, shapes) != full
-        if small and any(inner.op in SLOW for inner in walk(term)):
+        if small and any(computed[k] for k in places) and any(inner.op in SLOW for inner in walk(term)):
             replacements[term] = var(OPERAND_NAMES[len(shapes) + len(parts)])
-            names = variables(term)
-            places = tuple([OPERAND_NAMES.index(name) for name in names])
             parts.append((rename_operands(term, names), places))
         else:
             stack.extend(reversed(term.args))

@@ -70,11 +70,14 @@ RULES: dict[str, tuple[Callable[[Builder], int], list[str]]] = {
         lambda b: b.map(X0 * X1, x(b), b.reshape(b.variable("v"), (1, 4))), ["map (mul x0 x1)"]
     ),
     "a slow term of few values is computed once for each": (
-        lambda b: b.map(X0 * rsqrt(square(X1) + 1), x(b), b.variable("v")),
-        ["map (rsqrt (add (square x0) 1))", "map (mul x0 x1)"],
+        lambda b: b.map(X0 * rsqrt(square(X1) + 1), x(b), b.reduce("sum", x(b), (0,))),
+        ["reduce", "map (rsqrt (add (square x0) 1))", "map (mul x0 x1)"],
+    ),
+    "a slow term of leaves alone stays": (
+        lambda b: b.map(X0 * rsqrt(X1), x(b), b.variable("v")), ["map (mul x0 (rsqrt x1))"]
     ),
     "a quick term of few values is not worth a map": (
-        lambda b: b.map(X0 * (X1 + 1), x(b), b.variable("v")), ["map (mul x0 (add x1 1))"]
+        lambda b: b.map(X0 * (X1 + 1), x(b), b.reduce("sum", x(b), (0,))), ["reduce", "map (mul x0 (add x1 1))"]
     ),
     "a sum of multiples is a multiple of the sum": (
         lambda b: b.map(X0 + X1, b.reduce("sum", x(b), (1,)), b.reduce("sum", b.map(0.5 * X0, x(b)), (1,))),
