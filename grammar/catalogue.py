@@ -15,7 +15,6 @@ from .catalogue_sections import SECTIONS
 from .catalogue_shapes import SHAPES
 from .explanation import Explanation
 
-
 CATALOGUE: Final[dict[str, Explanation]] = {
     # --- E01 syntax
     **SHAPES,  # E02
