@@ -246,6 +246,7 @@ class _Buffers:
 
     def add_value(self, program: int, values: tuple[Value, ...], value: Value) -> int:
         root = values[value.root]
+        whole = -1 if value is root else self.add_value(program, values, root)
         if value.kind in ("variable", "constant"):
             key = root.name if value.kind == "variable" else _constant_key(root)
             start = self.layout.fixed[key]
@@ -256,8 +257,8 @@ class _Buffers:
             lives = self.layout.programs[program]
             start = lives.offsets[lives.lifetimes.tenant_of[value.root]]
         offset = start + value.offset * ITEM_SIZE[value.type.dtype]
-        buffer = Buffer(value.name, value.kind, value.type, value.strides, offset, value.layer, value.constant)
-        return self._add(buffer, (key, value.root, value.type, value.strides, offset))
+        buffer = Buffer(value.name, value.kind, value.type, value.strides, offset, value.layer, value.constant, whole)
+        return self._add(buffer, (key, whole if whole >= 0 else value.root, value.type, value.strides, offset))
 
     def _add(self, buffer: Buffer, key: object) -> int:
         known = self._known.get(key)

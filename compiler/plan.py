@@ -39,7 +39,7 @@ class Body:
     operands: (name in expressions, value or buffer id); each broadcasts to the step's space by NumPy's rules.
     stores: (value or buffer id, expr) where expr is a variable (a statement's name, an operand, `acc`) or a constant, converted
     to the buffer's dtype. All reads of an element happen before its stores. A row value is stored to a buffer whose
-    last axis is 1.
+    last axis is 1, or repeated along a longer one.
     """
 
     operands: tuple[tuple[str, int], ...] = ()
@@ -53,7 +53,7 @@ class Reduction:
 
     axes: "all" -> result space (), or "leading" (all but the last axis) -> result space (last,). `expr` is a
     variable of the step's body; in a matmul step it is the variable `b`, operand b summed over the product's summed index
-    (the bias gradient). Sums accumulate in `dtype`, in a fixed order.
+    (the bias gradient). A row value counts once per row. Sums accumulate in `dtype`, in a fixed order.
     """
 
     operator: str
@@ -89,6 +89,7 @@ class Buffer:
 
     `kind`: "variable", "input", "constant", "temporary". Views (slices, reshapes, in-place results) are buffers of
     their own over the same bytes. With n rows of a batch of at most B, the first n rows are used.
+    `root` is the buffer whose content a view shows, or -1 for a buffer that shows its own.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Buffer:
     offset: int
     layer: str
     value: tuple[float, ...] = ()    # constants: their elements
+    root: int = -1
 
 
 @dataclass(frozen=True, slots=True)
