@@ -79,4 +79,4 @@ class Weights(Mapping[str, Array]):
             raise UsageError(Diagnostic("E0821", text, notes=(f"expected {type}, found {list(array.shape)}",)))
         if not np.all(np.isfinite(array)):
             raise UsageError(Diagnostic("E0821", f"weight `{name}` would hold NaN or infinity"))
-        return np.ascontiguousarray(array)
+        return np.asarray(array, order="C")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from .metrics import ACCUMULATOR
 from .settings import outputs_from_json, outputs_to_json, train_from_json, train_to_json
 
 FORMAT: Final = 1
+_DTYPES: Final = {"float32": "F32", "float64": "F64", "uint8": "U8", "int32": "I32", "int64": "I64", "bool": "BOOL"}
 _HASHED: Final = ("spec", "plan")
 _SETTINGS: Final = ("nnc_format", "nnc_version", "params", "train", "outputs", "history")
 _KEYS: Final = (*_HASHED, *_SETTINGS, "spec_sha256", "plan_sha256", "settings_sha256", "tensors_sha256")
@@ -61,12 +63,10 @@ def write_variables(session: Session, variables: Mapping[str, Array]) -> None:
 
 def save(path: Path | str, model: SavedModel) -> None:
     """Write `model`; the file appears whole or not at all. Raises: UsageError E0807."""
-    from safetensors.numpy import save as to_bytes
-
     from nnc.compiler.planfile import to_json
 
     texts = {"spec": model.spec, "plan": to_json(model.plan)}
-    tensors = {name: np.ascontiguousarray(value) for name, value in model.variables.items()}
+    tensors = {name: np.asarray(value, order="C") for name, value in model.variables.items()}
     metadata = {
         "nnc_format": str(FORMAT),
         "nnc_version": model.version,
@@ -79,7 +79,7 @@ def save(path: Path | str, model: SavedModel) -> None:
     }
     metadata["settings_sha256"] = _settings_sha256(metadata)
     metadata["tensors_sha256"] = _tensors_sha256(tensors)
-    _write_whole(Path(path), to_bytes(tensors, metadata))
+    _write_whole(Path(path), _to_bytes(tensors, metadata))
 
 
 def load(path: Path | str) -> SavedModel:
@@ -168,6 +168,23 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
                        helps=("take another copy of the file: this one cannot be mended",)) from None
 
 
+def _to_bytes(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
+    """The file's bytes: equal models give equal files, which the library's own writer does not promise.
+
+    Source: https://github.com/huggingface/safetensors, "Format": length, JSON header, tensors without gaps.
+    """
+    ordered = sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0]))    # so that each is aligned
+    header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
+    offset = 0
+    for name, value in ordered:
+        span = [offset, offset + value.nbytes]
+        header[name] = {"dtype": _DTYPES[value.dtype.name], "shape": list(value.shape), "data_offsets": span}
+        offset += value.nbytes
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([struct.pack("<Q", len(text)), text, *(value.tobytes() for _, value in ordered)])
+
+
 def _write_whole(path: Path, content: bytes) -> None:
     """Write beside `path`, then rename: a reader sees the old file or the new one, never half of one."""
     try:
@@ -208,5 +225,5 @@ def _tensors_sha256(tensors: Mapping[str, Array]) -> str:
     for name in sorted(tensors):
         value = tensors[name]
         digest.update(f"{name}\0{value.dtype}\0{value.shape}\0".encode())
-        digest.update(np.ascontiguousarray(value).tobytes())
+        digest.update(value.tobytes())
     return digest.hexdigest()

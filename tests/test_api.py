@@ -225,6 +225,19 @@ def test_progress_goes_to_stderr_in_plain_lines(model: nnc.Model, capsys: pytest
     assert [line[:9] for line in printed.err.splitlines()] == ["epoch 1/2", "epoch 2/2"]
 
 
+def test_a_model_file_is_enough_to_predict_without_parser_or_graph_library(model: nnc.Model, tmp_path: Path) -> None:
+    model.save(tmp_path / "m")
+    program = f"""
+import sys
+import nnc
+model = nnc.load({str(tmp_path / "m")!r})
+print(model.predict({{"wide": [[1, 2]], "deep": [[1, 2, 3]]}})["main"].shape)
+print(sorted(set(sys.modules) & {{"lark", "networkx", "rich"}}))
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["(1, 1)", "[]"]
+
+
 def test_importing_nnc_imports_nothing_heavy() -> None:
     program = "import sys; before = set(sys.modules); import nnc; print(sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

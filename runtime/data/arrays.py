@@ -85,7 +85,7 @@ def _from_mapping(
 def _superfluous(name: str, known: tuple[str, ...], argument: str) -> Diagnostic:
     near = nearest(name, known)
     helps = (f"did you mean {' or '.join(f'`{word}`' for word in near)}?",) if near else ()
-    kind = "input" if argument == "x" else "output"
+    kind = "input" if argument == "x" else "target"
     return Diagnostic("E0705", f"`{name}` is no {kind} of the model", place=f"argument `{argument}`",
                       notes=(f"the model has {', '.join(f'`{word}`' for word in known)}",), helps=helps)
 
