@@ -352,6 +352,50 @@ A plan is executed by a runtime, chosen by name: `reference` runs everywhere tha
 """,
     ),
     # --- E09 plans, model files and budgets
+    "E0901": Explanation(
+        "a plan cannot be read",
+        """
+A plan is the JSON text that `nnc compile SPEC -o plan.json` writes and that every trained model carries. This one is no
+JSON, lacks a field, or has one of the wrong kind: it was cut off or edited. Compile the spec again.
+""",
+    ),
+    "E0902": Explanation(
+        "a plan is of another version",
+        """
+Plans say which version of their format they are written in, and nnc runs those of its own version alone. Compile the
+spec again, or take the nnc that wrote the plan. A model file of an older nnc can be made again from its spec:
+
+    nnc run SPEC
+""",
+    ),
+    "E0903": Explanation(
+        "a plan is unsound",
+        """
+A plan from a file is proved before it is run: every read follows a write, no two values in use share bytes, every
+address lies in the arena, every type fits. This one fails: it was edited, or damaged in a way that left it readable.
+Nothing of it has been executed. Compile the spec again.
+""",
+    ),
+    "E0910": Explanation(
+        "a model needs more memory than it may use",
+        """
+All memory is planned before the first step, so the need is known exactly. It is above the bound that `--max-memory` or
+`max_memory_bytes` sets. The error names the three largest things in memory at the worst moment, and the largest batch
+that fits:
+
+    nnc run mnist.nn --max-memory 2MiB                       # too little for a batch of 128
+    nnc run mnist.nn --max-memory 2MiB --batch-size auto     # the largest batch that fits
+""",
+    ),
+    "E0911": Explanation(
+        "batch size `auto` needs a bound on memory",
+        """
+`auto` takes the largest batch that fits into the memory that the model may use. Without a bound there is no largest:
+
+    nnc run mnist.nn --batch-size auto                       # as large as what?
+    nnc run mnist.nn --batch-size auto --max-memory 64MiB
+""",
+    ),
     "E0920": Explanation(
         "there is no such model file",
         """
