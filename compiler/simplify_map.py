@@ -23,6 +23,7 @@ Operand = int | Expr  # a node (or its place among a map's operands), or a const
 
 
 def simplify_map(builder: Builder, node: Node, inputs: tuple[int, ...]) -> int:
+    """The node of `builder` that stands for the map `node`, whose operands are now `inputs`."""
     written, compute, dtype = attr_of(node, "expr", Expr), attr_of(node, "compute", str), node.type.dtype
     readable = tuple([_operand(builder, i, compute) for i in inputs])
     first: dict[Operand, int] = {}
