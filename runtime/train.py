@@ -16,7 +16,7 @@ import numpy as np
 
 from nnc.compiler.graph import Adaptation
 from nnc.compiler.options import Choice, TrainConfig
-from nnc.grammar.diagnostics import Diagnostic, DivergedError
+from nnc.grammar.diagnostics import Diagnostic, DivergedError, UsageError
 from nnc.runtime.data import Samples
 from nnc.runtime.data.order import epoch_order
 from nnc.runtime.protocol import Array, Rows, Session
@@ -45,9 +45,11 @@ def fit(
 
     Normalize layers learn their statistics from `train` before the very first epoch. `on_epoch` is called after each
     epoch, its validation included.
-    Raises: DivergedError E0690 when the total loss becomes NaN or infinite; NncError E0691 for a monitored figure that
-    is not reported; Interrupted (a KeyboardInterrupt) between two steps, with the history so far.
+    Raises: UsageError E0809 for a plan without a loss; DivergedError E0690 when the total loss becomes NaN or
+    infinite; NncError E0691 for a monitored figure that is not reported; Interrupted (a KeyboardInterrupt) between
+    two steps, with the history so far.
     """
+    _refuse_without_loss(session)
     listener = progress if progress is not None else Silent()
     figures = _figure_names(session, validation is not None)
     stopping, plateau = EarlyStopping.of(config, figures), Plateau.of(config, figures)
@@ -87,6 +89,7 @@ def fit(
 
 def evaluate(session: Session, samples: Samples) -> Report:
     """Losses, metrics and regularisers of `samples`, with dropout and the like switched off."""
+    _refuse_without_loss(session)
     _bind(session, "evaluate_step", samples)
     clear(session)
     for rows in _batches(samples.index, session.plan.batch_size):
@@ -190,6 +193,13 @@ def _batches(index: Rows, batch_size: int) -> Iterator[Rows]:
 def _stop_if_asked(patience: Patience | None, history: History | None) -> None:
     if patience is not None and patience.asked:
         raise Interrupted(history if history is not None else History())
+
+
+def _refuse_without_loss(session: Session) -> None:
+    if any(program.name == "train_step" for program in session.plan.programs):
+        return
+    helps = ("give an output one: `output y = ... { loss = mse }`",)
+    raise UsageError(Diagnostic("E0809", "no output has a loss, so there is nothing to train or judge", helps=helps))
 
 
 def _refuse_divergence(total: float, epoch: int, step: int, steps: int, config: TrainConfig) -> None:

@@ -211,6 +211,15 @@ def test_wrong_calls_are_refused(model: nnc.Model, tmp_path: Path) -> None:
         assert codes(caught) == [code]
 
 
+def test_a_model_without_a_loss_predicts_and_does_no_more() -> None:
+    model = nnc.compile(text="input x: float32[2]\noutput y = x -> Dense(1)\n")
+    assert np.shape(model.predict([[1, 2], [3, 4]])) == (2, 1)
+    for call in (lambda: model.fit([[1, 2]]), lambda: model.evaluate([[1, 2]])):
+        with pytest.raises(NncError) as caught:
+            call()
+        assert codes(caught) == ["E0809"]
+
+
 def test_divergence_is_an_error_with_the_epoch() -> None:
     model = nnc.compile(text=WIDE_DEEP.replace("0.01), batch", "1e30), batch"))
     with pytest.raises(DivergedError) as caught:

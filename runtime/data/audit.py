@@ -33,10 +33,10 @@ def to_feed(slot: Slot, values: Values) -> Array:
     """
     if values.array.dtype.kind not in "buif":
         raise DataError(_wrong_kind(slot, values))
-    array = _shaped(slot, values)
-    if not len(array):
+    if values.array.ndim and not len(values.array):
         text = f"there are no samples for {slot.role} `{slot.name}`"
         raise DataError(Diagnostic("E0707", text, place=values.origin))
+    array = _shaped(slot, values)
     shaped = Values(array, values.origin, values.columns, values.line_of)
     _refuse_values(slot, shaped)
     return _converted(slot, array)
