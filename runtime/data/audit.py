@@ -195,7 +195,8 @@ def _unfit(slot: Slot, values: Values) -> list[Diagnostic]:
 
 
 def _cannot_hold(slot: Slot, value: float, place: str) -> Diagnostic:
-    text = f"{slot.role} `{slot.name}` has the value {value}, which {slot.type.dtype} cannot hold"
+    shown = int(value) if abs(value) < 1e15 and value == int(value) else value
+    text = f"{slot.role} `{slot.name}` has the value {shown}, which {slot.type.dtype} cannot hold"
     helps = () if slot.is_target else ("declare the input with a wider type, or convert the data",)
     return Diagnostic("E0709", text, place=place, helps=helps)
 

@@ -79,12 +79,12 @@ def _refuse_absent(path: Path, name: str) -> None:
     notes: tuple[str, ...]
     helps: tuple[str, ...] = ("paths are relative to the .nn file; `--data DIR` names another directory",)
     if folder.is_dir():
-        notes = (f"looked in {folder.resolve()}",)
+        notes = () if folder == Path() else (f"looked in {folder}",)
         near = nearest(path.name, tuple(sorted(entry.name for entry in folder.iterdir())))
         if near:
             helps = (f"did you mean {' or '.join(f'`{n}`' for n in near)}?",)
     else:
-        notes = (f"there is no directory {folder.resolve()}",)
+        notes = (f"there is no directory {folder}",)
     raise DataError(Diagnostic("E0701", f"there is no file `{name}`", place=name, notes=notes, helps=helps))
 
 
