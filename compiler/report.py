@@ -32,8 +32,13 @@ def known_fault() -> NncError:
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> tuple[str, ...]:
     """The help line with the near misses of `word`, or nothing."""
-    near = nearest(word, candidates)
-    return (f"did you mean {' or '.join(f'`{name}`' for name in near)}?",) if near else ()
+    return suggestion(nearest(word, candidates))
+
+
+def suggestion(words: Iterable[str]) -> tuple[str, ...]:
+    """ "did you mean `a` or `b`?" as a help line; none for no words."""
+    quoted = " or ".join(f"`{word}`" for word in words)
+    return (f"did you mean {quoted}?",) if quoted else ()
 
 
 def listed(words: Iterable[str], conjunction: str = "and") -> str:

@@ -92,12 +92,12 @@ class _Resolver:
         for statement in self.module.statements:
             with self.problems.collecting():
                 self._statement(statement)
-        self.problems.add(*check_given(list(self.params), self.options.params))
+        params = [s.name.name for s in self.module.statements if isinstance(s, syntax.Param)]
+        self.problems.add(*check_given(params, self.options.params))
         train, data = self._sections()
         self._check_use()
         self._check_ends()
         model = self.model.name.name if self.model else Path(self.module.source.name).stem
-        params = tuple((name, constant.value) for name, constant in self.params.items())
         layers = self.chains.layers
         if self.problems:
             layers = _complete(layers)
@@ -110,7 +110,7 @@ class _Resolver:
             tuple(self.configs),
             train,
             data,
-            params,
+            tuple((name, constant.value) for name, constant in self.params.items()),
             tuple(self.spans.items()),
         )
 
@@ -152,10 +152,10 @@ class _Resolver:
         scope = self.scope
         if name.name in scope.names:
             raise duplicate(name, scope.names[name.name].span)
-        _check_reserved(statement, name)
         scope.defining = name
         entity: Entity | None = None
         try:
+            _check_reserved(statement, name)
             entity = self._entity(statement, name)
         except NncError:
             scope.used.update(names_in(statement))  # what was meant to be used is not reported as unused too
@@ -165,9 +165,9 @@ class _Resolver:
             if scope.later.get(name.name) is statement:
                 del scope.later[name.name]
             scope.names[name.name] = entity or Faulty(name.span)
-        if isinstance(statement, syntax.Output):
-            assert isinstance(entity, Tensor)
-            self._output(statement, entity.layer)
+            if isinstance(statement, syntax.Output):
+                with self.problems.collecting():
+                    self._output(statement, entity.layer if isinstance(entity, Tensor) else None)
 
     def _entity(self, statement: syntax.Statement, name: syntax.Name) -> Entity:
         match statement:
@@ -251,8 +251,10 @@ class _Resolver:
     def _check_use(self) -> None:
         scope = self.scope
         for name, entity in scope.names.items():
-            if name in scope.used or name in scope.broken or name in self.outputs:
+            if name in scope.used or name in scope.broken or name in self.outputs or isinstance(entity, Faulty):
                 continue
+            if isinstance(entity, Tensor) and not self.outputs:
+                continue  # E0315 says it all
             is_input = name in self.inputs
             code = "E0305" if is_input else "E0306" if isinstance(entity, Tensor) else "E0307"
             word = "input" if is_input else "value" if isinstance(entity, Tensor) else what(entity)
@@ -262,14 +264,15 @@ class _Resolver:
             )
 
     def _check_ends(self) -> None:
-        for keyword, code, word in (("input", "E0316", self.inputs), ("output", "E0315", self.outputs)):
-            if not word and keyword not in self.scope.broken:
-                source = self.module.source
-                help = {"input": "`input x: float32[10]`", "output": "`output y = x -> Dense(1) { loss = mse }`"}
-                message = f"this model has no {keyword}"
-                end = len(source.text.split("\n", 1)[0])
-                place = self.model.name.span if self.model else Span(source, 0, end)
-                self.problems.add(*fault(code, message, place, helps=[f"add one: {help[keyword]}"]).diagnostics)
+        """A model has inputs and outputs; where both are missing, one report will do."""
+        source = self.module.source
+        place = self.model.name.span if self.model else Span(source, 0, len(source.text.split("\n", 1)[0]))
+        if not self.inputs and "input" not in self.scope.broken and not self.problems:
+            help = "add one: `input x: float32[10]`"
+            self.problems.add(*fault("E0316", "this model has no input", place, helps=[help]).diagnostics)
+        elif not self.outputs and "output" not in self.scope.broken:
+            help = "add one: `output y = x -> Dense(1) { loss = mse }`"
+            self.problems.add(*fault("E0315", "this model has no output", place, helps=[help]).diagnostics)
 
 
 # --- pieces -------------------------------------------------------------------------------------------------------

@@ -90,7 +90,8 @@ def require_axis(layer: str, axis: int, type: TensorType) -> int:
     if 0 < position < rank:
         return position
     fault = "is the batch" if position == 0 else f"is not there: {type} has the axes 0 to {rank - 1}"
-    expected = f"expects an axis from 1 to {rank - 1}, or -1" if rank > 1 else "expects at least a vector"
+    axes = "axis 1" if rank == 2 else f"an axis from 1 to {rank - 1}"
+    expected = f"expects {axes}, or -1" if rank > 1 else "expects at least a vector"
     raise ShapeProblem("E0206", f"axis {axis} of `{layer}` {fault}", expected)
 
 

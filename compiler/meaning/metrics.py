@@ -10,7 +10,7 @@ from ..formulas.metrics import METRICS
 from ..options import Choice
 from ..report import counted, fault, listed
 from .judged import Judged
-from .values import made_by
+from .values import beyond_probability, known_values, made_by
 
 
 def check_metric(judged: Judged, choice: Choice) -> None:
@@ -40,7 +40,7 @@ def check_metric(judged: Judged, choice: Choice) -> None:
     if isinstance(k, int) and k >= judged.width:
         raise fault(
             "E0512",
-            f"`{name}` with k = {k} is always 1 for {counted(judged.width, 'class')}",
+            f"`{name}` with k = {k} is always 1: `{judged.output.name}` has {counted(judged.width, 'unit')}",
             span,
             f"expects k below {judged.width}",
             labels=judged.trail,
@@ -53,13 +53,14 @@ def _check_metric_values(judged: Judged, choice: Choice, metric: Metric, span: S
     """A metric that reads probabilities, or that draws its line at 0.5, of a prediction that is something else."""
     if judged.gives_probabilities:
         return
-    name, arguments, how = choice.name, dict(choice.arguments), made_by(judged.layer)
+    name, arguments = choice.name, dict(choice.arguments)
+    gives = f"{made_by(judged.layer)} gives {beyond_probability(known_values(judged.layer))}"
     loss = LOSSES.get(name)
     if loss is not None:
         if loss.prediction == "probability" and not arguments.get("from_logits"):
             raise fault(
                 "E0512",
-                f"metric `{name}` needs probabilities, but {how} gives any number",
+                f"metric `{name}` needs probabilities, but {gives}",
                 span,
                 "expects values from 0 to 1",
                 labels=judged.trail,
@@ -73,7 +74,7 @@ def _check_metric_values(judged: Judged, choice: Choice, metric: Metric, span: S
     if counts_halves:
         raise fault(
             "E0512",
-            f"metric `{name}` asks whether the prediction is above 0.5, but {how} gives any number",
+            f"metric `{name}` asks whether the prediction is above 0.5, but {gives}",
             span,
             "expects values from 0 to 1",
             labels=judged.trail,

@@ -19,11 +19,11 @@ from ..report import Problems, counted, fault, listed
 from .judged import CLASSES, Judged
 from .metrics import check_metric
 from .training import check_monitor, check_training, watching
-from .values import activation_of, is_over_rows, known_values, made_by
+from .values import activation_of, beyond_probability, is_over_rows, known_values, made_by
 
 
 def meaning_problems(network: Network, weights: Mapping[str, tuple[Weight, ...]]) -> tuple[Diagnostic, ...]:
-    """E0507 to E0504 and E0691: what is wrong with the outputs of a typed network. `weights` are by owner."""
+    """E0504, E0507 to E0516 and E0691: what is wrong with the outputs of a typed network. `weights` are by owner."""
     problems = Problems()
     for layer in network.layers():
         with problems.collecting():
@@ -33,9 +33,12 @@ def meaning_problems(network: Network, weights: Mapping[str, tuple[Weight, ...]]
         judged = Judged.of(network, output)
         if judged is None or judged.layer.span in is_hopeless:
             continue
-        for check in (_check_type, _check_width, _check_loss, _check_class_weight):
-            with problems.collecting():
-                check(judged)
+        with problems.collecting():
+            _check_type(judged)
+            _check_width(judged)
+            _check_loss(judged)
+        with problems.collecting():
+            _check_class_weight(judged)
         for metric in output.metrics:
             with problems.collecting():
                 check_metric(judged, metric)
@@ -116,7 +119,7 @@ def _check_loss(judged: Judged) -> None:
         wanted = loss.activation or "softmax"
         raise fault(
             "E0508",
-            f"`{name}` needs probabilities, but {how} gives any number",
+            f"`{name}` needs probabilities, but {how} gives {beyond_probability(values)}",
             judged.span("loss"),
             "expects values from 0 to 1",
             labels=judged.trail,

@@ -78,6 +78,14 @@ def is_probability(values: Interval) -> bool:
     return values[0] >= 0 and values[1] <= 1
 
 
+def beyond_probability(values: Interval | None) -> str:
+    """What lies outside 0 to 1, in words."""
+    low, high = values or _EVERYTHING
+    if low >= 0:
+        return "numbers above 1"
+    return "any number" if high > 1 else "negative numbers"
+
+
 def is_over_rows(choice: Choice) -> bool:
     """Whether an activation compares the units of a row, as softmax does."""
     return ACTIVATIONS[choice.name].rows is not None

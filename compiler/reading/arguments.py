@@ -8,10 +8,11 @@ from typing import Final
 from nnc.grammar import syntax
 from nnc.grammar.diagnostics import NncError
 from nnc.grammar.source import Span
+from nnc.grammar.suggest import nearest
 
 from ..layers.definition import Hyperparameter
 from ..options import Choice, Value
-from ..report import did_you_mean, fault, known_fault, listed
+from ..report import did_you_mean, fault, known_fault, listed, suggestion
 from ..tables import TABLES, Table, entry_signature
 from .binding import Bound, Reader
 from .binding import bind as bind_with
@@ -207,7 +208,8 @@ def choose(kind: str, expression: syntax.Expression, scope: Scope) -> Choice:
     name, arguments = _called(table, expression, scope)
     found = table.aliases.get(name.name, name.name)
     if found not in entries:
-        helps = did_you_mean(name.name, (*entries, *table.aliases))
+        near = nearest(name.name, (*entries, *table.aliases))
+        helps = suggestion(dict.fromkeys(table.aliases.get(word, word) for word in near))
         label = f"expects {table.article}" + ("" if helps or len(entries) > 20 else f": {listed(entries, 'or')}")
         raise fault(table.code, f"there is no {table.name} `{name.name}`", name.span, label, helps=helps)
     signature = entry_signature(kind, found)

@@ -105,14 +105,26 @@ class Chains:
                 )
 
     def _arrow(self, arrow: syntax.Arrow, scope: Scope, namer: Namer, depth: int) -> str:
-        source = arrow.source
-        if isinstance(source, syntax.Tuple):
-            values = self._each(source.items, scope, namer, depth)
-        else:
-            values = (self._value(source, scope, namer, depth + 1),)
-        for step in arrow.steps:
-            values = (self._step(step, values, scope, namer),)
+        source, done = arrow.source, 0
+        try:
+            if isinstance(source, syntax.Tuple):
+                values = self._each(source.items, scope, namer, depth)
+            else:
+                values = (self._value(source, scope, namer, depth + 1),)
+            for done, step in enumerate(arrow.steps, 1):
+                values = (self._step(step, values, scope, namer),)
+        except NncError:
+            for step in arrow.steps[done:]:
+                with self.problems.collecting():
+                    self._check_step(step, scope)
+            raise
         return values[0]
+
+    def _check_step(self, step: syntax.Expression, scope: Scope) -> None:
+        """Reports what is wrong with a step whose input is at fault already."""
+        callee, arguments, names = called(step.left if isinstance(step, syntax.Binary) else step, scope)
+        if callable_entity(callee, names) is None:
+            bind(callee.name, layer_definition(callee, names).hyperparameters, arguments, names, step.span)
 
     def _each(self, items: tuple[syntax.Expression, ...], scope: Scope, namer: Namer, depth: int) -> tuple[str, ...]:
         """The values of a tuple; all that is wrong with its items is reported."""
@@ -355,7 +367,7 @@ class Chains:
             if self._is_full:
                 raise known_fault()
             self._is_full = True
-            raise fault("E0314", f"the network has more than {MOST_LAYERS} layers", span)
+            raise fault("E0314", f"the network has more than {MOST_LAYERS:,} layers", span)
         name, number = place.path, 1
         while name in self.layers:
             number += 1

@@ -11,7 +11,7 @@ from nnc.grammar.source import Span
 
 from ..layers.definition import Hyperparameter
 from ..options import DataConfig, Source, Split
-from ..report import Problems, did_you_mean, fault, listed
+from ..report import Problems, did_you_mean, fault, known_fault, listed
 from .arguments import bind
 from .scope import Constant, Scope
 
@@ -47,6 +47,7 @@ class _Reading:
     groups: dict[str, dict[str, Source]] = field(default_factory=dict)
     group_spans: dict[str, Span] = field(default_factory=dict)
     split: Split | None = None
+    current: str = ""
 
 
 def data_config(section: syntax.Section, scope: Scope, wanted: Mapping[str, Span], problems: Problems) -> DataConfig:
@@ -89,7 +90,7 @@ def _read_entry(reading: _Reading, entry: syntax.Entry) -> None:
     if name.name in reading.spans:
         raise _twice(name, reading.spans[name.name])
     reading.spans[name.name] = name.span
-    reading.tables[name.name] = None
+    reading.tables[name.name], reading.current = None, name.name
     source = _source(reading, entry.value)
     reading.tables[name.name] = source
     if name.name in reading.wanted:
@@ -203,7 +204,9 @@ def _table(reading: _Reading, name: syntax.Name) -> Source:
         source = reading.tables[name.name]
         if source is not None:
             return source
-        raise fault("E0653", f"`{name.name}` has no source yet", name.span, "defined by itself")
+        if name.name != reading.current:
+            raise known_fault()
+        raise fault("E0653", f"`{name.name}` is defined by itself", name.span, "not defined yet")
     if isinstance(reading.scope.look_up(name.name), Constant):
         reading.scope.use(name.name)
         raise fault(
