@@ -29,9 +29,9 @@ ACTIVATIONS = (
 ROW_ACTIVATIONS = ("softmax", "log_softmax")
 MERGES = ("Add", "Multiply", "Average", "Maximum", "Minimum")
 OPTIMIZERS = (
-    "sgd(learning_rate = 0.1)",
-    "sgd(learning_rate = 0.1, momentum = 0.9)",
-    "sgd(learning_rate = 0.1, momentum = 0.9, nesterov = true)",
+    "sgd(learning_rate = 0.01)",
+    "sgd(learning_rate = 0.01, momentum = 0.9)",
+    "sgd(learning_rate = 0.01, momentum = 0.9, nesterov = true)",
     "rmsprop(learning_rate = 0.01, epsilon = 0.01)",
     "rmsprop(learning_rate = 0.01, momentum = 0.5, epsilon = 0.01, centered = true)",
     "adam(learning_rate = 0.01, epsilon = 0.01)",
@@ -40,8 +40,8 @@ OPTIMIZERS = (
     "nadam(learning_rate = 0.01, epsilon = 0.01)",
     "adagrad(learning_rate = 0.01, epsilon = 0.01)",
     "adamax(learning_rate = 0.01, epsilon = 0.01)",
-    "sgd(learning_rate = exponential(0.1, 10, 0.9))",
-    "sgd(learning_rate = cosine(0.01, 20, warmup_target = 0.1, warmup_steps = 2))",
+    "sgd(learning_rate = exponential(0.01, 10, 0.9))",
+    "sgd(learning_rate = cosine(0.001, 20, warmup_target = 0.01, warmup_steps = 2))",
 )
 # last layer, loss, what the targets are; N is the output's width
 JUDGEMENTS = (

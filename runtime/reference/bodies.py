@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from nnc.compiler.expr import PREDICATES, Expr, walk
 from nnc.compiler.plan import Body, Buffer, Reduction, Statement
@@ -22,12 +23,13 @@ def write_code(
     batch_size: int,
     acc: tuple[str, bool] | None = None,
     reductions: Sequence[Reduction] = (),
+    root_operands: Sequence[int] = (),
     contiguous_root: bool = False,
 ) -> Code:
     """The code of `body` over `space`.
 
     acc: the dtype of `acc` if the body has one, and whether a root computes it; else it is given from outside, value 0.
-    contiguous_root: the root can write only to memory without gaps.
+    root_operands: the buffers that the root reads; contiguous_root: it can write only to memory without gaps.
     """
     writer = _Writer(space, buffers)
     if acc is not None:
@@ -38,9 +40,21 @@ def write_code(
         writer.run(statement)
     reduced = tuple([writer.reduced(reduction) for reduction in reductions])
     stores = writer.stores(body.stores, batch_size)
-    in_place = _find_in_place(writer, stores, reduced, batch_size, contiguous_root)
+    in_place = _find_in_place(writer, stores, reduced, _Root(root_operands, contiguous_root), batch_size)
     kept = tuple([store for store in stores if in_place.get(store[1]) != store[0]])
     return Code(tuple(writer.values), tuple(writer.instructions), kept, reduced, in_place)
+
+
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """What a root needs to be able to write straight into a buffer."""
+
+    operands: Sequence[int]
+    wants_contiguous: bool
+
+    def can_write(self, target: Buffer, buffers: Sequence[Buffer], batch_size: int) -> bool:
+        apart = not any(may_overlap(buffers[operand], target, batch_size) for operand in self.operands)
+        return apart and (is_contiguous(target) or not self.wants_contiguous)
 
 
 class _Writer:
@@ -104,10 +118,10 @@ class _Writer:
 
     def define_operand(self, name: str, buffer: int) -> None:
         type = self.buffers[buffer].type
-        varies = self._varies_of(type.shape)
+        varies = self.varies_of(type.shape)
         self.names[name] = self._add(Value("buffer", type.dtype, varies, buffer=buffer))
 
-    def _varies_of(self, shape: Shape) -> Varies:
+    def varies_of(self, shape: Shape) -> Varies:
         missing = len(self.space) - len(shape)
         assert missing >= 0, (shape, self.space)
         return (False,) * missing + tuple([dim != 1 for dim in shape])
@@ -182,6 +196,8 @@ class _Writer:
     # --- ends ---------------------------------------------------------------------------------------------------
     def reduced(self, reduction: Reduction) -> int:
         """The value a reduction reads, in its dtype. A row value counts once per row, all others once per element."""
+        if reduction.expr.op == "const":
+            return self.broadcast(self.evaluate(reduction.expr, reduction.dtype), self.full)
         name = str(reduction.expr.value)
         if name == "b" and "b" not in self.names:
             return self._add(Value("operand_b", reduction.dtype, self.full))
@@ -195,13 +211,14 @@ class _Writer:
         for target, expr in stores:
             value = self.evaluate_store(expr, self.buffers[target].type.dtype)
             found = self.values[value]
-            if found.source == "buffer" and any(
-                other != target and may_overlap(self.buffers[other], self.buffers[found.buffer], batch_size)
-                for other in targets
-            ):
+            others = [buffer for buffer in targets if not target == buffer == found.buffer]
+            if found.source == "buffer" and self._meets_any(found.buffer, others, batch_size):
                 value = self._fresh_copy(value)
             result.append((target, value))
         return result
+
+    def _meets_any(self, buffer: int, others: Iterable[int], batch_size: int) -> bool:
+        return any(may_overlap(self.buffers[buffer], self.buffers[other], batch_size) for other in others)
 
     def evaluate_store(self, expr: Expr, dtype: str) -> int:
         if expr.op == "const":
@@ -211,32 +228,30 @@ class _Writer:
 
 
 def _find_in_place(
-    writer: _Writer,
-    stores: Sequence[tuple[int, int]],
-    reduced: Sequence[int],
-    batch_size: int,
-    contiguous_root: bool,
+    writer: _Writer, stores: Sequence[tuple[int, int]], reduced: Sequence[int], root: _Root, batch_size: int
 ) -> dict[int, int]:
-    """Which computed values can be made where they are stored: nothing that is read from then on may lie there."""
+    """Which computed values can be made where they are stored: nothing that is read from then on may lie there.
+
+    Memory that is merely interleaved counts as lying there too: NumPy would not look closer, and copy.
+    """
     producers = {instruction.output: k for k, instruction in enumerate(writer.instructions)}
+    last = [*reduced, *(value for _, value in stores)]
     result: dict[int, int] = {}
     for target, value in stores:
         if value in result or value not in producers:
             continue
         buffer, made = writer.buffers[target], writer.values[value]
-        position = producers[value]
-        root = writer.instructions[position].op == "root"
-        fits = made.dtype == buffer.type.dtype and made.varies == writer._varies_of(buffer.type.shape)
-        if not fits or (root and contiguous_root and not is_contiguous(buffer)):
+        if made.dtype != buffer.type.dtype or made.varies != writer.varies_of(buffer.type.shape):
             continue
-        if not _is_read_from(writer, position, buffer, batch_size, [*reduced, *(v for _, v in stores)]):
+        position = producers[value]
+        if writer.instructions[position].op == "root" and not root.can_write(buffer, writer.buffers, batch_size):
+            continue
+        if not _is_read_from(writer, position, buffer, batch_size, last):
             result[value] = target
     return result
 
 
-def _is_read_from(
-    writer: _Writer, position: int, target: Buffer, batch_size: int, last: Iterable[int]
-) -> bool:
+def _is_read_from(writer: _Writer, position: int, target: Buffer, batch_size: int, last: Iterable[int]) -> bool:
     """Whether memory of `target` is read by an instruction from `position` on, its own exact place apart, or after."""
 
     def meets(value: int) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from nnc.compiler.plan import Reduction, Step
 
-from .arena import Arena, Scratch, may_overlap
+from .arena import Arena, Scratch
 from .bodies import write_code
 from .code import Code
 from .frame import Call, Frame
@@ -26,6 +28,7 @@ class CompiledStep:
             plan.batch_size,
             (step.space.dtype, True) if step.kernel in ROOTS else None,
             step.reductions,
+            step.operands,
             step.kernel in WANTS_CONTIGUOUS,
         )
         self.reductions = [self._reduction_code(reduction) for reduction in step.reductions]
@@ -41,10 +44,11 @@ class CompiledStep:
 
     def _check_root_operands(self) -> None:
         """A root reads its operands on every tile, so no tile may store to them."""
-        plan, step = self.arena.plan, self.step
+        arena, step = self.arena, self.step
         for operand in step.operands:
             for target, _ in step.body.stores:
-                assert not may_overlap(plan.buffers[operand], plan.buffers[target], plan.batch_size), step
+                views = [arena.view(id, arena.plan.batch_size) for id in (operand, target)]
+                assert not np.shares_memory(*views), step
 
     def bind(self, scratch: Scratch, rows: int) -> list[Call]:
         """Calls over views of the arena and of registers in `scratch`, in the order to run them."""
