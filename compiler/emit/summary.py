@@ -129,8 +129,10 @@ def _work(network: Network, programs: Programs, fused: FusedPrograms) -> Mapping
     for layer in network.layers():
         if layer.name in kernels:
             texts[layer.name] = "; ".join(kernels[layer.name])
+        elif layer.kind == "Input":
+            continue
         elif layer.name in views or layer.name not in working:
-            texts[layer.name] = "" if layer.kind == "Input" else "nothing"
+            texts[layer.name] = "nothing"
         elif layer.name in hosts:
             texts[layer.name] = f"in the kernel of {hosts[layer.name]}"
     return texts
