@@ -1,11 +1,12 @@
 """Tokens -> statements: brackets are matched over the whole file, and a statement ends at the end of its line.
 
 A statement goes on over line ends inside a bracket and before a line that begins with `->`. One whose bracket is
-never closed ends where a line at the margin looks like a new statement, so that it costs no other.
+not closed ends where a line at the margin looks like a new statement, so that it costs no other.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,32 +21,46 @@ BRACKETS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The tokens of one statement, keywords marked, superfluous line ends taken out; `diagnostics` of its brackets."""
+    """One statement: its `raw` tokens; the same with keywords marked and superfluous line ends taken out."""
 
+    raw: list[Token]
     tokens: list[Token]
-    diagnostics: list[Diagnostic]
+    diagnostics: list[Diagnostic]  # about its brackets
 
 
-def cut(tokens: list[Token], keywords: dict[str, str]) -> Iterator[Piece]:
-    """The statements of a file, in order. `keywords` maps a word to the type of its token."""
-    partners = match_brackets(tokens)
+@dataclass(slots=True)
+class _Brackets:
+    """For the index of each bracket that of its partner, -1 where it has none; `margins` are where statements begin
+    although a bracket was open."""
+
+    partners: dict[int, int]
+    margins: list[int]
+
+
+def cut(tokens: list[Token], keywords: dict[str, str], suspicious: bool = False) -> Iterator[Piece]:
+    """The statements of a file, in order. `keywords` maps a word to the type of its token.
+
+    Inside a bracket only `keyword name` at the margin begins a statement. With `suspicious`, which is for a piece that
+    does not parse, `name =` and a section do so too.
+    """
+    brackets = _match(tokens, keywords, suspicious)
     position = 0
     while position < len(tokens):
         if tokens[position].type == NEWLINE:
             position += 1
             continue
-        end, unclosed = _statement_end(tokens, partners, position, keywords)
-        diagnostics = list(_bracket_errors(tokens, partners, position, end, unclosed))
-        piece = tokens[position:end]
-        if any(token.type == NEWLINE for token in piece):
-            piece = _drop_line_ends(piece)
-        yield Piece(_mark_keywords(piece, keywords), diagnostics)
+        end, unclosed = _statement_end(tokens, brackets, position)
+        raw = tokens[position:end]
+        diagnostics = list(_bracket_errors(tokens, brackets.partners, position, end, unclosed))
+        piece = _drop_line_ends(raw) if any(token.type == NEWLINE for token in raw) else list(raw)
+        yield Piece(raw, _mark_keywords(piece, keywords), diagnostics)
         position = end
 
 
-def match_brackets(tokens: list[Token]) -> dict[int, int]:
-    """For the index of each bracket that of its partner, -1 where it has none."""
-    partners: dict[int, int] = {}
+def _match(tokens: list[Token], keywords: dict[str, str], suspicious: bool) -> _Brackets:
+    """Pair the brackets of a file."""
+    found = _Brackets({}, [])
+    partners = found.partners
     stack: list[int] = []
     count = dict.fromkeys(OPENING, 0)
     for index, token in enumerate(tokens):
@@ -62,13 +77,41 @@ def match_brackets(tokens: list[Token]) -> dict[int, int]:
                 matches = tokens[opening].type == wanted
                 partners[opening] = index if matches else -1
                 partners[index] = opening if matches else -1
-    partners.update((index, -1) for index in stack)
-    return partners
+        elif stack and type_ == "NAME" and _begins_statement(tokens, index, stack[-1], keywords, suspicious):
+            found.margins.append(index)
+            partners.update((opening, -1) for opening in stack)
+            stack.clear()
+            count = dict.fromkeys(OPENING, 0)
+    partners.update((opening, -1) for opening in stack)
+    return found
 
 
-def _statement_end(
-    tokens: list[Token], partners: dict[int, int], start: int, keywords: dict[str, str]
-) -> tuple[int, int | None]:
+def _begins_statement(
+    tokens: list[Token], index: int, opening: int, keywords: dict[str, str], suspicious: bool
+) -> bool:
+    """Whether a word begins a statement although the bracket at `opening` is not closed."""
+    if tokens[index - 1].type != NEWLINE or index + 1 == len(tokens) or not _at_margin(tokens[index]):
+        return False
+    following = tokens[index + 1].type
+    is_keyword = tokens[index].text in keywords
+    if is_keyword and following == "NAME":
+        return True
+    if not suspicious or (tokens[opening].type == "LBRACE" and not _is_indented(tokens, opening)):
+        return False
+    return following == "EQUAL" or (is_keyword and following == "LBRACE")
+
+
+def _is_indented(tokens: list[Token], opening: int) -> bool:
+    """Whether what a brace encloses begins on a line of its own, off the margin."""
+    inside = _after_newlines(tokens, opening + 1)
+    return opening + 1 < inside < len(tokens) and not _at_margin(tokens[inside])
+
+
+def _at_margin(token: Token) -> bool:
+    return token.span.source.position(token.span.start)[1] == 1
+
+
+def _statement_end(tokens: list[Token], brackets: _Brackets, start: int) -> tuple[int, int | None]:
     """The index behind the statement that begins at `start`, and its bracket that is never closed, if any."""
     index = start
     while index < len(tokens):
@@ -79,9 +122,10 @@ def _statement_end(
                 return index, None
             index = following
         if token.type in OPENING:
-            partner = partners[index]
+            partner = brackets.partners[index]
             if partner < 0:
-                return _margin(tokens, index, keywords), index
+                margin = bisect_right(brackets.margins, index)
+                return (brackets.margins[margin] if margin < len(brackets.margins) else len(tokens)), index
             index = partner
         index += 1
     return index, None
@@ -91,28 +135,6 @@ def _after_newlines(tokens: list[Token], index: int) -> int:
     while index < len(tokens) and tokens[index].type == NEWLINE:
         index += 1
     return index
-
-
-def _margin(tokens: list[Token], opening: int, keywords: dict[str, str]) -> int:
-    """Where the next statement begins behind a bracket that is never closed: a keyword or `name =` at the margin."""
-    entries_at_margin = tokens[opening].type == "LBRACE" and _first_inside_at_margin(tokens, opening)
-    for index in range(opening + 1, len(tokens)):
-        token = tokens[index]
-        if token.type != "NAME" or tokens[index - 1].type != NEWLINE or not _at_margin(token):
-            continue
-        is_binding = index + 1 < len(tokens) and tokens[index + 1].type == "EQUAL"
-        if (is_binding and not entries_at_margin) or (not is_binding and token.text in keywords):
-            return index
-    return len(tokens)
-
-
-def _first_inside_at_margin(tokens: list[Token], opening: int) -> bool:
-    inside = _after_newlines(tokens, opening + 1)
-    return opening + 1 < inside < len(tokens) and _at_margin(tokens[inside])
-
-
-def _at_margin(token: Token) -> bool:
-    return token.span.source.position(token.span.start)[1] == 1
 
 
 def _bracket_errors(

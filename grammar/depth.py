@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from .cut import CLOSING, OPENING
 from .diagnostics import Diagnostic
+from .source import Span
 from .syntax import (
     Argument,
     Arrow,
@@ -27,6 +29,7 @@ from .syntax import (
     Type,
     Unary,
 )
+from .tokens import Token
 
 MAX_DEPTH = 100
 """Nodes from a statement down to a leaf; parentheses that only group do not count, nor do steps of a chain."""
@@ -39,14 +42,23 @@ def too_deep(statement: object) -> Diagnostic | None:
         level = [child for node in level for child in children(node)]
         if not level:
             return None
-    span = getattr(level[0], "span", None)
-    return Diagnostic(
-        "E0111",
-        "this expression is nested too deeply",
-        span,
-        f"more than {MAX_DEPTH} levels lie around this",
-        helps=("name a part of it in a statement of its own",),
-    )
+    return _nested(getattr(level[0], "span", None))
+
+
+def deepest(tokens: Iterable[Token]) -> Diagnostic | None:
+    """The error for the first bracket that lies deeper than `MAX_DEPTH`, for tokens that do not parse."""
+    depth = 0
+    for token in tokens:
+        depth += (token.type in OPENING) - (token.type in CLOSING)
+        if depth > MAX_DEPTH:
+            return _nested(token.span)
+    return None
+
+
+def _nested(span: Span | None) -> Diagnostic:
+    label = f"more than {MAX_DEPTH} levels lie around this"
+    helps = ("name a part of it in a statement of its own",)
+    return Diagnostic("E0111", "this is nested too deeply", span, label, helps=helps)
 
 
 def children(node: object) -> Iterator[object]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from lark import UnexpectedToken
 
-from .cut import CLOSING, OPENING
 from .diagnostics import Diagnostic
 from .source import Span
 from .suggest import nearest
@@ -106,7 +105,8 @@ def _unnamed(place: _Place) -> Diagnostic:
         return Diagnostic("E0115", message, word.span, label, helps=(f"did you mean `{near[0]}`?",))
     if place.type in ("ARROW", "SIGN", "FACTOR", "POWER", "LPAR", "LSQB"):
         helps = (f"give it a name: `NAME = {_line(place)}`",)
-        return Diagnostic("E0115", "this value has no name", place.tokens[0].span.to(place.tokens[-1].span), helps=helps)
+        whole = word.span.to(place.tokens[-1].span)
+        return Diagnostic("E0115", "this value has no name", whole, helps=helps)
     if place.type == "COLON":
         return Diagnostic("E0115", message, word.span, label, helps=(f"did you mean `input {_line(place)}`?",))
     if place.type == "NAME":
@@ -121,11 +121,12 @@ def _separator(place: _Place) -> Diagnostic | None:
     first, previous = place.tokens[0], place.previous
     if place.type == "EQUAL" and first.type == "PARAM" and place.index == 2:
         name = place.tokens[1].text
-        helps = (f"say what it is: `param {name}: int = ...`",)
-        return Diagnostic("E0109", f"the param `{name}` has no type", place.span, "expected `:` and a type", helps=helps)
+        message, helps = f"the param `{name}` has no type", (f"say what it is: `param {name}: int = ...`",)
+        return Diagnostic("E0109", message, place.span, "expected `:` and a type", helps=helps)
     if place.type == "EQUAL" and "COLON" in place.expected:
-        what = "an input has a type, not a value" if first.type == "INPUT" else "a key and its value are parted by `:` here"
-        return Diagnostic("E0109", what, place.span, "expected `:`", helps=("write `:`",))
+        is_input = first.type == "INPUT"
+        message = "an input has a type, not a value" if is_input else "a key and its value are parted by `:` here"
+        return Diagnostic("E0109", message, place.span, "expected `:`", helps=("write `:`",))
     if place.type == "COLON" and "EQUAL" in place.expected:
         return Diagnostic("E0109", "`:` gives a type, not a value", place.span, "expected `=`", helps=("write `=`",))
     is_key = previous is not None and previous.type in ("NAME", "STRING")
@@ -160,16 +161,18 @@ def _superfluous_section(place: _Place) -> Diagnostic | None:
         helps = ("a layer's settings are its arguments",)
     else:
         helps = ()
-    return Diagnostic("E0117", "only an output has a section of its own", place.span, "expected the end of the line", helps=helps)
+    message = "only an output has a section of its own"
+    return Diagnostic("E0117", message, place.span, "expected the end of the line", helps=helps)
 
 
 def _block_result(place: _Place) -> Diagnostic | None:
     """A block that returns nothing, or goes on behind its `return`."""
     returns = next((i for i, token in enumerate(place.tokens[: place.index]) if token.type == "RETURN"), None)
-    if place.type == "RBRACE" and "RETURN" in place.expected:
-        helps = ("end it with `return` and the value it gives",)
-        return Diagnostic("E0112", "this block returns nothing", place.span, "expected `return` before this", helps=helps)
-    if returns is not None and place.type in (NEWLINE, "NAME", "COMMA") and "RBRACE" in place.expected | {place.type}:
+    is_last = place.index == len(place.tokens) - 1 and place.tokens[0].type == "BLOCK"
+    if is_last and returns is None and not place.expected.isdisjoint({"COMMA", "RETURN"}):
+        message, helps = "this block returns nothing", ("end it with `return` and the value it gives",)
+        return Diagnostic("E0112", message, place.span, "expected `return` before this", helps=helps)
+    if returns is not None and place.type in (NEWLINE, "NAME", "COMMA") and "RBRACE" in place.expected:
         following = place.tokens[min(place.index + (place.type == NEWLINE), len(place.tokens) - 1)]
         return Diagnostic("E0112", "`return` is the last line of a block", following.span, "expected `}`")
     return None
@@ -256,8 +259,3 @@ def _line(place: _Place) -> str:
     """The statement as written, cut where it is long."""
     text = " ".join(place.tokens[0].span.to(place.tokens[-1].span).text.split())
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def depth_change(token: Token) -> int:
-    """1 for an opening bracket, -1 for a closing one."""
-    return (token.type in OPENING) - (token.type in CLOSING)

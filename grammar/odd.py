@@ -94,9 +94,11 @@ def _advice(char: str) -> str:
 
 def _wrong_operator(source: SourceFile, start: int, found: str) -> Odd:
     end = start + len(found)
-    type_, meant, what = ("EQUAL", "=", "a value is given") if found in (":=", "==") else ("ARROW", "->", "an arrow is written")
-    message = f"`{found}` is no operator here"
-    diagnostic = Diagnostic("E0110", message, Span(source, start, end), f"{what} with `{meant}`", helps=(f"write `{meant}`",))
+    type_, meant, what = "ARROW", "->", "an arrow is written"
+    if found in (":=", "=="):
+        type_, meant, what = "EQUAL", "=", "a value is given"
+    message, label = f"`{found}` is no operator here", f"{what} with `{meant}`"
+    diagnostic = Diagnostic("E0110", message, Span(source, start, end), label, helps=(f"write `{meant}`",))
     return Odd(diagnostic, end, type_, meant)
 
 
@@ -124,7 +126,8 @@ def _quoted(source: SourceFile, start: int) -> Odd:
     closing = min((end for end in ends if end >= 0), default=-1)
     if closing < 0:
         span = Span(source, start, start + 1)
-        return Odd(_unknown(text[start], span, 'a string stands in straight double quotes, as in `"data.csv"`'), start + 1)
+        help_ = 'a string stands in straight double quotes, as in `"data.csv"`'
+        return Odd(_unknown(text[start], span, help_), start + 1)
     value = text[start + 1 : closing]
     diagnostic = Diagnostic(
         "E0104",

@@ -7,13 +7,13 @@ that later stages can report their own errors in the same run.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from lark import UnexpectedToken
 
 from .cut import CLOSING, OPENING, Piece, cut
-from .depth import MAX_DEPTH, too_deep
+from .depth import MAX_DEPTH, deepest, too_deep
 from .diagnostics import Diagnostic, NncError
 from .mistakes import explain
 from .parser import Parser, load_parser
@@ -48,9 +48,8 @@ def parse_recovering(source: SourceFile) -> tuple[Module, tuple[Diagnostic, ...]
     statements: list[Statement] = []
     broken: list[Name] = []
     documentation = _Documentation(found.comments)
-    for piece in cut(found.tokens, parser.tokeniser.keywords):
+    for piece, statement in reading.statements():
         doc = documentation.before(piece)
-        statement = reading.statement(piece)
         if isinstance(statement, Version) and not statements and not broken and statement.number > LANGUAGE_VERSION:
             return Module(source, (), ()), (_newer(statement),)
         if statement is None:
@@ -110,6 +109,20 @@ class _Reading:
         self.lexical = lexical
         self.diagnostics = list(found.diagnostics)
 
+    def statements(self) -> Iterator[tuple[Piece, Statement | None]]:
+        """Each piece of the file with its node. A broken piece is cut again wherever it looks like several."""
+        keywords = self.parser.tokeniser.keywords
+        for piece in cut(self.found.tokens, keywords):
+            known = len(self.diagnostics)
+            statement = self.statement(piece)
+            pieces = [] if statement else list(cut(piece.raw, keywords, suspicious=True))
+            if len(pieces) < 2:
+                yield piece, statement
+                continue
+            del self.diagnostics[known:]
+            for part in pieces:
+                yield part, self.statement(part)
+
     def statement(self, piece: Piece) -> Statement | None:
         """The node of a piece; None if it has an error, which is then reported."""
         tokens = piece.tokens
@@ -140,22 +153,23 @@ class _Reading:
             )
         elif version.number < 1 or version.span.text.split()[-1] != str(version.number):
             help_ = f"write `nn {LANGUAGE_VERSION}`"
-            self.diagnostics.append(Diagnostic("E0107", "there is no such language version", version.span, helps=(help_,)))
+            message = "there is no such language version"
+            self.diagnostics.append(Diagnostic("E0107", message, version.span, helps=(help_,)))
 
     def _explain(self, error: UnexpectedToken, tokens: list[Token], start: str) -> None:
         """Report why `tokens` did not parse; in a braced section each entry is tried on its own."""
-        reported = len(self.diagnostics)
         pieces = [(tokens, start, error)]
         while pieces:
             tokens, start, error = pieces.pop()
+            if bracket := deepest(tokens):
+                self.diagnostics.append(bracket)
+                continue
             parts = _parts(tokens, start)
             failures = [(part, name, failure) for part, name in parts if (failure := self._failure(part, name))]
             if failures:
                 pieces.extend(failures)
             elif not self._has_lexical(tokens):
                 self.diagnostics.append(explain(error, tokens, start))
-        if len(self.diagnostics) == reported and not self._has_lexical(tokens):
-            self.diagnostics.append(explain(error, tokens, start))
 
     def _failure(self, tokens: list[Token], start: str) -> UnexpectedToken | None:
         try:
@@ -189,7 +203,7 @@ def _parts(tokens: list[Token], start: str) -> list[tuple[list[Token], str]]:
             part.append(token)
     parts.append((part, inner))
     header = [*tokens[: opening + 1], tokens[-1]]
-    if inner == "entry":
+    if inner == "entry" and len(header) < len(tokens):
         parts.append((header, start))
     return [(part, name) for part, name in parts if part]
 

@@ -229,7 +229,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """`output main = hidden -> Dense(1) { loss = mse }`; `value` is None for `output main { ... }` of an existing name."""
+    """`output main = hidden -> Dense(1) { loss = mse }`; no `value` in `output main { ... }` of an existing name."""
 
     name: Name
     value: Expression | None

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from lark.lexer import TerminalDef
 
 NEWLINE = "NEWLINE"
-_PLAIN = frozenset(["NEWLINE", "EQUAL", "COMMA", "COLON", "LPAR", "RPAR", "LSQB", "RSQB", "LBRACE", "RBRACE", "SIGN", "FACTOR", "POWER", "ARROW", "RANGE"])
+_PLAIN = frozenset(
+    {"NEWLINE", "EQUAL", "COMMA", "COLON", "LPAR", "RPAR", "LSQB", "RSQB", "LBRACE", "RBRACE"}
+    | {"SIGN", "FACTOR", "POWER", "ARROW", "RANGE"}
+)
 _NUMBER = re.compile(r"(?:D(?:\.D?)?|\.D)(?:[eE][+-]?[0-9]+)?%?".replace("D", "[0-9]+(?:_[0-9]+)*"))
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
 _ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "t": "\t", "r": "\r"}
@@ -141,7 +144,7 @@ def _malformed(text: str, span: Span) -> Diagnostic:
     helps: tuple[str, ...] = ()
     digits = re.match(r"[0-9][0-9_]*", text)
     if digits and text[digits.end() :].isidentifier():
-        helps = (f"multiply with `*`: `{digits.group()}*{text[digits.end():]}`; a name begins with a letter or `_`",)
+        helps = (f"multiply with `*`: `{digits.group()}*{text[digits.end() :]}`; a name begins with a letter or `_`",)
     label = "expected digits, as in `28`, `1_000`, `0.5`, `1e-3` or `20%`"
     return Diagnostic("E0105", f"`{text}` is not a number", span, label, helps=helps)
 
