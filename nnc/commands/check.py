@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from nnc.grammar.diagnostics import NncError
 
 from . import settings
-from .console import result
+from .console import result, result_json
 from .sources import read_all
 
 NAME = "check"
@@ -48,9 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print_json(errors: Iterable[NncError]) -> None:
-    import json
-
     from nnc.grammar.rendering import to_json
 
     problems = [problem for error in errors for problem in error.diagnostics]
-    result(json.dumps(to_json(problems), indent=2, ensure_ascii=False))
+    result_json(to_json(problems))

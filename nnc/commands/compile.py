@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nnc.grammar.diagnostics import Diagnostic, UsageError
 
 from . import settings
-from .console import narrate, result
+from .console import narrate, result, result_json
 from .sources import read_source
 
 if TYPE_CHECKING:
@@ -90,12 +90,14 @@ def _emitted(compiled: Compiled, stage: str) -> str:
 
 def _print_summary(compiled: Compiled, as_json: bool) -> None:
     import dataclasses
-    import json
 
     from nnc.compiler.emit.summary import render_summary, summarize
 
     summary = summarize(compiled)
-    result(json.dumps(dataclasses.asdict(summary), indent=2) if as_json else render_summary(summary))
+    if as_json:
+        result_json(dataclasses.asdict(summary))
+    else:
+        result(render_summary(summary))
 
 
 def _write_plan(compiled: Compiled, target: Path) -> None:

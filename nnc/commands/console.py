@@ -12,6 +12,13 @@ def result(text: str, end: str = "\n") -> None:
     sys.stdout.write(text + end)
 
 
+def result_json(value: object) -> None:
+    """Print a result for a script."""
+    import json
+
+    result(json.dumps(value, indent=2, ensure_ascii=False))
+
+
 def narrate(text: str) -> None:
     """Say what is going on, out of the way of results."""
     sys.stdout.flush()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nnc.grammar.diagnostics import Diagnostic, UsageError
 
 from . import settings
-from .console import narrate, result
+from .console import narrate, result, result_json
 from .sources import read_source
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     report = train.evaluate(model.session, samples)
     model.save(target)
     if arguments.json:
-        result(json.dumps(_as_json(network, model, part, report, seconds, target), indent=2, ensure_ascii=False))
+        result_json(_as_json(network, model, part, report, seconds, target))
     else:
         result(f"{network.name}, {_split_text(part, report.rows)}\n\n{report_table(report)}")
     narrate(f"\n{len(model.history)} epochs in {seconds:.1f} s; the model is in {target}")
