@@ -5,7 +5,9 @@ Stages are imported when they run: checking a spec loads neither NumPy nor the p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -214,6 +216,15 @@ def compile_source(
     """
     assert stop_after is None or stop_after in NAMES, stop_after
     options = options or CompileOptions()
+    with _without_collector():
+        values, timings = _run_stages(source, options, stop_after, verify)
+    return Compiled(source, options, values, timings)
+
+
+def _run_stages(
+    source: SourceFile, options: CompileOptions, stop_after: str | None, verify: bool
+) -> tuple[dict[str, Any], tuple[tuple[str, float], ...]]:
+    """The value of each stage, and the seconds it took."""
     values: dict[str, Any] = {}
     timings: list[tuple[str, float]] = []
     faults: tuple[Diagnostic, ...] = ()
@@ -231,7 +242,22 @@ def compile_source(
             stage.verify(values[stage.name])
         if stage.name == stop_after:
             break
-    return Compiled(source, options, values, tuple(timings))
+    return values, tuple(timings)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """No garbage collection: stages make many small records that stay, and hardly a cycle.
+
+    Of a network of 10,000 layers the collector would walk millions of records over and over.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def check_source(source: SourceFile, options: CompileOptions | None = None) -> Network:
