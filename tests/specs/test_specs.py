@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-import nnc
-from nnc.commands.sources import bundled_names, bundled_path
+from nnc.commands.sources import bundled_names, bundled_path, specs_directory
+from nnc.compiler.memory import program_lower_bound
 from nnc.compiler.options import CompileOptions
 from nnc.compiler.pipeline import Compiled, compile_source
 from nnc.grammar.format import format_module
 from nnc.grammar.parse import parse
 from nnc.grammar.source import SourceFile
 from nnc.runtime import data, train
+from nnc.runtime.reference import ReferenceRuntime
 
 NEED_DATA = {"mnist", "fashion_mnist", "cifar10", "california"}
 NAMES = bundled_names()
@@ -68,14 +69,22 @@ def test_spec_has_its_canonical_layout(compiled: Compiled) -> None:
     assert format_module(parse(SourceFile("again", once))) == once
 
 
+@pytest.mark.parametrize("batch_size", [1, 7, None])
+def test_peak_is_within_a_tenth_of_what_no_plan_can_beat(compiled: Compiled, batch_size: int | None) -> None:
+    size = batch_size or compiled.plan.batch_size
+    plan = compile_source(compiled.source, CompileOptions(batch_size=size)).plan
+    for program, scheduled in zip(plan.programs, compiled.scheduled.programs, strict=True):
+        assert program.peak_bytes <= 1.1 * program_lower_bound(scheduled, size)
+
+
 @pytest.mark.parametrize("name", BUNDLED)
 def test_bundled_spec_learns(name: str) -> None:
-    model = nnc.compile(name)
     compiled = compile_source(source_of(name))
-    dataset = data.load(compiled.network.data, compiled.plan, source_of(name).path.parent, compiled.network.outputs)
-    history = train.fit(model.session, dataset.train, dataset.validation, model.train)
+    network, session = compiled.network, ReferenceRuntime().prepare(compiled.plan)
+    dataset = data.load(network.data, compiled.plan, specs_directory(), network.outputs)
+    history = train.fit(session, dataset.train, dataset.validation, network.train)
     assert history["loss"][-1] < history["loss"][0]
-    figures = train.evaluate(model.session, dataset.test or dataset.train).figures()
+    figures = train.evaluate(session, dataset.test or dataset.train).figures()
     if name in AT_LEAST:
         figure, bar = AT_LEAST[name]
         assert figures[figure] >= bar
