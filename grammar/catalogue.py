@@ -13,10 +13,11 @@ from .catalogue_names import NAMES
 from .catalogue_outputs import OUTPUTS
 from .catalogue_sections import SECTIONS
 from .catalogue_shapes import SHAPES
+from .catalogue_syntax import SYNTAX
 from .explanation import Explanation
 
 CATALOGUE: Final[dict[str, Explanation]] = {
-    # --- E01 syntax
+    **SYNTAX,  # E01
     **SHAPES,  # E02
     **NAMES,  # E03
     **ARGUMENTS,  # E04

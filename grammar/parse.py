@@ -6,6 +6,7 @@ that later stages can report their own errors in the same run.
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -242,7 +243,6 @@ def _keyword_as_name(token: Token) -> Diagnostic:
 
 
 def _newer(version: Version) -> Diagnostic:
-    from nnc import __version__
-
-    message = f"needs nn {version.number}, this is nnc {__version__}, which reads nn {LANGUAGE_VERSION}"
+    product = sys.modules[__name__.partition(".")[0]]  # the package around this one, whose version users know
+    message = f"needs nn {version.number}, this is nnc {product.__version__}, which reads nn {LANGUAGE_VERSION}"
     return Diagnostic("E0107", message, version.span, helps=("install a newer nnc",))
