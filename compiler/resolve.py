@@ -18,6 +18,7 @@ from nnc.grammar.source import Span
 from .layers import LAYERS
 from .network import Layer, Network
 from .options import CompileOptions, DataConfig, OutputConfig, TrainConfig
+from .reading.blocks import outer_names
 from .reading.chains import Chains, duplicate
 from .reading.constants import evaluate, text_of
 from .reading.data_section import data_config
@@ -191,6 +192,7 @@ class _Resolver:
                 return SharedLayer(statement, name.span)
             case syntax.Block():
                 _check_parameters(statement)
+                self.scope.used.update(outer_names(statement))
                 return BlockDefinition(statement, name.span)
         raise AssertionError(statement)
 

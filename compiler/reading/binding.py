@@ -12,6 +12,7 @@ from typing import Final
 from nnc.grammar import syntax
 from nnc.grammar.diagnostics import Diagnostic, NncError
 from nnc.grammar.source import Span
+from nnc.grammar.suggest import nearest
 
 from ..layers.definition import REQUIRED, Hyperparameter
 from ..options import Choice, Value
@@ -39,10 +40,12 @@ def bind(
     Raises NncError with all faults of the call: `unknown` (E0401), E0402 missing, E0403 too many, E0404 twice, and
     those of the values.
     """
-    given, faults = assign(owner, signature, arguments, unknown)
+    given, faults, meant = assign(owner, signature, arguments, unknown)
     values: dict[str, Value] = {}
     for parameter in signature:
         if parameter.name not in given:
+            if parameter.name in meant:
+                continue
             if parameter.default == REQUIRED:
                 label = f"expects `{parameter.name}`" + (f", the {parameter.doc}" if parameter.doc else "")
                 faults += fault("E0402", f"`{owner}` needs `{parameter.name}`", place, label).diagnostics
@@ -63,13 +66,14 @@ _REPORTED: Final = Diagnostic("", "", None)  # stands for a fault that was repor
 
 def assign(
     owner: str, signature: tuple[Hyperparameter, ...], arguments: Iterable[syntax.Argument], unknown: str = "E0401"
-) -> tuple[dict[str, syntax.Expression], list[Diagnostic]]:
-    """Which expression goes to which parameter, and the faults of those that go to none."""
+) -> tuple[dict[str, syntax.Expression], list[Diagnostic], set[str]]:
+    """Which expression goes to which parameter, the faults of those that go to none, and what those may have meant."""
     names = {parameter.name: parameter.name for parameter in signature}
     names |= {parameter.alias: parameter.name for parameter in signature if parameter.alias}
     positional = [parameter.name for parameter in signature if not parameter.keyword_only]
     given: dict[str, syntax.Expression] = {}
     faults: list[Diagnostic] = []
+    meant: set[str] = set()
     count = 0
     for argument in arguments:
         if argument.name is None:
@@ -82,6 +86,7 @@ def assign(
             name, span = names[argument.name.name], argument.name.span
         else:
             faults += _unknown(owner, argument.name, names, unknown).diagnostics
+            meant.update(nearest(argument.name.name, names))
             continue
         if name in given:
             faults += fault(
@@ -93,7 +98,7 @@ def assign(
             ).diagnostics
             continue
         given[name] = argument.value
-    return given, faults
+    return given, faults, meant
 
 
 def _too_many(owner: str, positional: list[str], argument: syntax.Argument) -> NncError:

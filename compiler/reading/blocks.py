@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from nnc.grammar import syntax
 from nnc.grammar.diagnostics import NncError
 from nnc.grammar.source import Span
@@ -9,7 +11,7 @@ from nnc.grammar.source import Span
 from ..layers.definition import Hyperparameter
 from ..report import counted, fault, listed
 from .binding import assign
-from .scope import Deferred, Scope, Tensor
+from .scope import Deferred, Scope, Tensor, names_in
 
 
 def block_scope(
@@ -38,14 +40,14 @@ def block_scope(
         inside.names[parameter.name.name] = Tensor(layer, parameter.name.span)
     hyper = block.parameters[len(inputs) :]
     signature = tuple(Hyperparameter(parameter.name.name, "") for parameter in hyper)
-    given, faults = assign(name, signature, arguments)
+    given, faults, meant = assign(name, signature, arguments)
     for parameter in hyper:
         word = parameter.name.name
         if word in given:
             inside.names[word] = Deferred(given[word], scope, given[word].span)
         elif parameter.default is not None:
             inside.names[word] = Deferred(parameter.default, scope.file, parameter.default.span)
-        else:
+        elif word not in meant:
             faults += fault(
                 "E0402",
                 f"`{name}` needs `{word}`",
@@ -56,6 +58,15 @@ def block_scope(
     if faults:
         raise NncError(*faults)
     return inside
+
+
+def outer_names(block: syntax.Block) -> Iterator[str]:
+    """The names in a block that are not its own: those of the file."""
+    own = {parameter.name.name for parameter in block.parameters} | {binding.name.name for binding in block.body}
+    for binding in block.body:
+        yield from (name for name in names_in(binding.value) if name not in own)
+    yield from (name for name in names_in(block.result) if name not in own)
+    yield from names_in(tuple(parameter.default for parameter in block.parameters))
 
 
 def tensor_parameters(block: syntax.Block) -> tuple[int, int]:

@@ -105,16 +105,16 @@ class Chains:
                 )
 
     def _arrow(self, arrow: syntax.Arrow, scope: Scope, namer: Namer, depth: int) -> str:
-        source, done = arrow.source, 0
+        source, steps = arrow.source, iter(arrow.steps)
         try:
             if isinstance(source, syntax.Tuple):
                 values = self._each(source.items, scope, namer, depth)
             else:
                 values = (self._value(source, scope, namer, depth + 1),)
-            for done, step in enumerate(arrow.steps, 1):
+            for step in steps:
                 values = (self._step(step, values, scope, namer),)
         except NncError:
-            for step in arrow.steps[done:]:
+            for step in steps:  # those after the faulty one
                 with self.problems.collecting():
                     self._check_step(step, scope)
             raise

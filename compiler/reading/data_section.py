@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from nnc.grammar import syntax
+from nnc.grammar.diagnostics import NncError
 from nnc.grammar.source import Span
 
 from ..layers.definition import Hyperparameter
 from ..options import DataConfig, Source, Split
 from ..report import Problems, did_you_mean, fault, known_fault, listed
 from .arguments import bind
-from .scope import Constant, Scope
+from .scope import Constant, Scope, names_in
 
 GROUPS: Final = ("train", "validation", "test")
 _PATH: Final = Hyperparameter("path", "string", doc="path of the file")
@@ -59,7 +60,11 @@ def data_config(section: syntax.Section, scope: Scope, wanted: Mapping[str, Span
     reading = _Reading(scope, wanted, problems)
     for entry in section.entries:
         with problems.collecting():
-            _read_entry(reading, entry)
+            try:
+                _read_entry(reading, entry)
+            except NncError:
+                reading.used.update(names_in(entry))  # what a faulty entry reads is not reported as unused too
+                raise
     _check_unused(reading)
     _check_groups(reading, section)
     groups = tuple((name, tuple(bound.items())) for name, bound in reading.groups.items())
