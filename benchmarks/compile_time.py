@@ -2,8 +2,8 @@
 
     python benchmarks/compile_time.py [--chain 125,250,500,1000] [--dag 1250,2500,5000,10000] [--repeat 3]
 
-Prints a table of milliseconds per stage, the best of the repeats, and for each stage the exponent of its growth between the
-smallest and the largest network: 1 is linear.
+Prints a table of milliseconds per stage, the best of the repeats, and for each stage the exponent of its growth between
+the smallest and the largest network: 1 is linear.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def chain(layers: int) -> str:
 
 
 def dag(layers: int) -> str:
-    """Dense layers, sums, maxima and concatenations; each reads the value before it and one of the seven before that."""
+    """Dense layers, sums, maxima, concatenations; each reads the value before it and one of the seven before that."""
     lines: list[str] = []
     names, count, state = ["x"], 2, 1          # the input and the output are layers too
     while count < layers:

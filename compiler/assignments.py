@@ -1,14 +1,15 @@
-"""Where updates run: in the kernel that makes their gradient, in the body of a reduction, or alone after the last reader.
+"""Where updates run: in the kernel that makes their gradient, in the body of a reduction, or alone after the last read.
 
-An update overwrites its variables, so every other reader of an old value has to come before it. A kernel whose variable is
-still read later cannot take the update.
+An update overwrites its variables, so every other reader of an old value has to come before it. A kernel whose variable
+is still read later cannot take the update.
 """
 
 from __future__ import annotations
 
 from .fusible import Item
 from .graph import Update
-from .grouping import LEAF, MAIN, Grouping, Kernel
+from .grouping import Grouping
+from .groups import LEAF, MAIN, Kernel
 from .kernels import Note
 
 
@@ -89,8 +90,8 @@ def _choose(
     size = len(pending) + len(update.targets)
     if latest >= 0:
         kernel = grouping.kernels[latest]
-        level = MAIN if kernel.shape == item.shape and grouping.accepts(kernel, item, item.shape, external, size) else None
-        if level is None:
+        level: int | None = MAIN
+        if kernel.shape != item.shape or not grouping.accepts(kernel, item, item.shape, external, size):
             level = grouping.accepting_reduction(kernel, item, pending, external, size)
         if level is not None:
             if _may_overwrite(grouping, update, kernel, level):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 
 from .assignments import as_item
-from .expr import PREDICATES, Expr, const, substitute, var, walk
+from .expr import PREDICATES, Expr, substitute, var, walk
 from .fusible import Item
 from .fusion_words import describe, shortened
 from .graph import Update
-from .grouping import MAIN, Grouping, Kernel, ReductionGroup
+from .grouping import Grouping
+from .groups import MAIN, Kernel, ReductionGroup
 from .kernels import FusedProgram
 from .ops.elementwise import OPERAND_NAMES
 from .plan import Body, Reduction, Statement, Step
@@ -86,7 +87,8 @@ class _Emitter:
 
     def step(self) -> Step:
         kernel, items = self.kernel, self.items
-        body, name, operands = _BodyBuilder(), "map", ()
+        body, name = _BodyBuilder(), "map"
+        operands: tuple[int, ...] = ()
         attrs: tuple[tuple[str, object], ...] = ()
         if kernel.root is not None:
             root = items[kernel.root]
@@ -154,7 +156,7 @@ class _Emitter:
         operands = [self._name(body, i, level, space) for i in self.grouping.operands(item)]
         results = body.state_all(update.exprs, operands, item.type.dtype)
         for target, result in zip(update.targets, results, strict=True):
-            body.stores.append((self.values.variable(target), result))
+            body.stores.append((self.values.variable(target, space), result))
         self.words.append(f"update of {update.targets[0]}")
 
     def _reduction(self, body: _BodyBuilder, group: ReductionGroup, level: int) -> Reduction:

@@ -11,7 +11,8 @@ from .bodies import emit_program
 from .expr import var
 from .fusible import Item, make_fusible
 from .graph import Graph, Programs, Variable
-from .grouping import LAZY_DEPTH, LEAF, ROOTS, VIEWS, Grouping, Layout
+from .grouping import Grouping
+from .groups import LAZY_DEPTH, LEAF, ROOTS, VIEWS, Layout
 from .kernels import FusedProgram, FusedPrograms
 from .types import Shape
 from .views import elements, reshape_strides, row_major
@@ -28,8 +29,9 @@ _WIDENS = {
 def fuse(programs: Programs) -> FusedPrograms:
     """Steps for every program.
 
-    Requires: verified graphs without dead nodes. Ensures: the steps of a program, run in order, compute its results and updates;
-    every variable is read before it is overwritten.
+    Requires: verified graphs without dead nodes, in which no updates read each other's targets in a circle.
+    Ensures: the steps of a program, run in order, compute its results and updates; every variable is read before it is
+    overwritten.
     """
     variables = {variable.name: variable for variable in programs.variables}
     fused = tuple(_fuse_graph(graph, variables) for graph in programs.graphs)
@@ -71,8 +73,8 @@ def _place(grouping: Grouping, item: Item) -> None:
 def _classify(grouping: Grouping, item: Item) -> None:
     """Mark maps that had better wait for a reader.
 
-    Those that merely repeat or widen an operand; those of leaves alone; those that only the backward pass asks for but that could be
-    computed in the forward pass, from which on they would take up memory.
+    Those that merely repeat or widen an operand; those of leaves alone; those that only the backward pass asks for but
+    that could be computed in the forward pass, from which on they would take up memory.
     """
     items, id = grouping.items, item.id
     if item.expr is _X0 and len(item.inputs) == 1:
@@ -104,7 +106,7 @@ def _place_concat_members(grouping: Grouping) -> None:
         for operand in item.inputs:
             offset = layout.offset + start * layout.strides[axis]
             _place_member(grouping, items[operand], Layout(layout.root, offset, layout.strides))
-            start += items[operand].shape[axis]  # type: ignore[operator]
+            start += items[operand].shape[axis]
 
 
 def _place_member(grouping: Grouping, operand: Item, layout: Layout) -> None:
@@ -147,7 +149,7 @@ def _processing_order(grouping: Grouping) -> list[int]:
 
 
 def _waiting(grouping: Grouping) -> list[int]:
-    """For each item read by updates alone, through maps and reshapes at most: the last item those updates wait for; else 0."""
+    """For each item read by updates alone, through maps and reshapes at most: the last item they wait for; else 0."""
     items, count = grouping.items, len(grouping.items)
     last_reader = [0] * count
     readers: list[int] = [0] * count

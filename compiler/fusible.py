@@ -22,9 +22,9 @@ _X0 = var("x0")
 class Item:
     """One thing to fuse.
 
-    kind: "leaf", "map", "row" (reduce along the last axis), "total" (reduce over `axes` "all" or "leading"), "matmul", "gather",
-    "scatter_add", "random", "reshape", "slice", "permute", "concat". `expr` and `compute`: of a map; `operator`: of a
-    reduction, which is done in `compute`. `forward`: some result of the program depends on it.
+    kind: "leaf", "map", "row" (reduce along the last axis), "total" (reduce over `axes` "all" or "leading"), "matmul",
+    "gather", "scatter_add", "random", "reshape", "slice", "permute", "concat". `expr` and `compute`: of a map;
+    `operator`: of a reduction, which is done in `compute`. `forward`: some result of the program depends on it.
     """
 
     id: int
@@ -96,7 +96,7 @@ def _add_node(result: Fusible, node: Node) -> int:
     inputs = tuple([result.item_of[i] for i in node.inputs])
     if node.op == "stop_gradient":
         return inputs[0]
-    attrs = dict(node.attrs)
+    attrs: dict[str, Any] = dict(node.attrs)
     if node.op == "reduce":
         return _add_reduce(result, node, inputs[0], attrs)
     kind = OPS[node.op].kernel

@@ -9,7 +9,9 @@ from .fusible import Item
 from .kernels import FusedPrograms, Note
 
 _X0 = var("x0")
-_ARITHMETIC = {"add": "sum", "sub": "difference", "mul": "product", "div": "quotient", "where": "choice", "eq": "comparison"}
+_ARITHMETIC = {
+    "add": "sum", "sub": "difference", "mul": "product", "div": "quotient", "where": "choice", "eq": "comparison",
+}  # fmt: skip
 MOST_WORDS = 12
 
 
@@ -30,14 +32,15 @@ def describe(item: Item, operands: list[Item]) -> str:
         return f"{item.operator} over {'everything' if item.axes == 'all' else 'the batch'}"
     if item.kind != "map":
         return item.kind
-    if item.expr.op == "add" and any(o.kind == "leaf" and str(o.attrs.get("name", "")).endswith(".bias") for o in operands):
+    names = [str(operand.attrs.get("name", "")) for operand in operands if operand.kind == "leaf"]
+    if item.expr.op == "add" and any(name.endswith(".bias") for name in names):
         return "bias"
     return describe_formula(item.expr)
 
 
 @lru_cache(maxsize=4096)
 def describe_formula(expr: Expr) -> str:
-    """`relu`, `relu's derivative`-like formulas by their most telling operator, sums and products by name."""
+    """An activation by its name, anything else by its most telling operator."""
     if expr is _X0:
         return "conversion"
     name = _activations().get(expr)

@@ -9,79 +9,27 @@ something asks for them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
 
 from .fusible import Fusible, Item, canonical
-from .graph import Graph, Update, Variable
+from .graph import Graph, Variable
+from .groups import (
+    BODY_LIMIT,
+    LEAF,
+    LEAVES_ONLY,
+    MAIN,
+    VIEWS,
+    Copy,
+    Kernel,
+    Layout,
+    ReductionGroup,
+    VariableRead,
+    fits,
+    is_row,
+)
 from .kernels import Note
 from .ops.elementwise import broadcast_shapes
 from .types import FLOAT_DTYPES, Shape, TensorType
-from .views import Strides, reshape_strides, row_major, without_leading_ones
-
-MAIN: Final = -1                 # level of what runs over a kernel's space; reductions' bodies are levels 0, 1, ...
-BODY_LIMIT: Final = 192          # items in one kernel, so that a long chain of maps stays a list of steps
-LAZY_DEPTH: Final = 8
-LEAF: Final = -(2**40)           # order of what is there before the first step
-LEAVES_ONLY: Final = -(2**30)    # orders of kernels that read nothing but leaves: before all others
-
-ROOTS: Final = frozenset({"matmul", "gather", "scatter_add", "random"})
-VIEWS: Final = frozenset({"reshape", "slice", "permute"})
-
-
-@dataclass(slots=True)
-class ReductionGroup:
-    """A reduction at the end of a kernel, with what runs on its result. `of`: the item reduced, or None for a matmul's b."""
-
-    item: int
-    of: int | None
-    shape: Shape
-    members: list[int] = field(default_factory=list)
-    updates: list[Update] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """`source` stored unchanged in the bytes of `target`, at an offset and with strides of its own."""
-
-    source: int
-    target: int
-    offset: int
-    strides: Strides
-
-
-@dataclass(slots=True)
-class Kernel:
-    """A step in the making. `members`: the maps and row reductions of its body, in order."""
-
-    order: int
-    root: int | None
-    shape: Shape
-    dtype: str
-    origin: str
-    members: list[int] = field(default_factory=list)
-    reductions: list[ReductionGroup] = field(default_factory=list)
-    updates: list[Update] = field(default_factory=list)
-    copy: Copy | None = None
-    size: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where an item lies: in the bytes of item `root`, at an offset, with strides, counted in elements."""
-
-    root: int
-    offset: int
-    strides: Strides
-
-
-@dataclass(slots=True)
-class VariableRead:
-    """A read of a variable's old value. `level` is None for a kernel's root, which reads all of it."""
-
-    order: int
-    level: int | None
-    elementwise: bool
+from .views import reshape_strides, row_major, without_leading_ones
 
 
 class Grouping:
@@ -102,7 +50,7 @@ class Grouping:
         self.lazy = [False] * count
         self.depth = [0] * count
         self.transparent = [False] * count
-        self.reader: dict[int, Kernel] = {}         # item -> latest rootless kernel whose space it spans and that reads it
+        self.reader: dict[int, Kernel] = {}         # item -> latest kernel of maps that reads it whole
         self.products: dict[int, int] = {}          # operand b -> matmul that sums it over its rows
         self.variable_reads: dict[str, list[VariableRead]] = {}
         self.next_order, self.next_leaf_order = 0, LEAVES_ONLY
@@ -394,7 +342,7 @@ class Grouping:
                 kernel = self._copy(item, Copy(operand, item.id, offset, layout.strides))
                 self.copies.setdefault(item.id, []).append(kernel)
                 self.notes.append(Note(item.origin, f"concatenation copies {self.items[root].origin}", False))
-            start += self.items[operand].shape[axis]  # type: ignore[operator]
+            start += self.items[operand].shape[axis]
         if item.id not in self.copies:
             self.notes.append(Note(item.origin, "concatenation is written in place by what makes its parts", True))
 
@@ -414,15 +362,3 @@ class Grouping:
 
     def space_type(self, kernel: Kernel) -> TensorType:
         return TensorType(kernel.dtype, kernel.shape)
-
-
-def is_row(shape: Shape, space: Shape) -> bool:
-    """`[batch, 1]` in `[batch, 10]`: one value per row."""
-    return len(shape) == len(space) >= 2 and shape[-1] == 1 and space[-1] != 1 and shape[:-1] == space[:-1]
-
-
-def fits(shape: Shape, space: Shape) -> bool:
-    """Whether a value of `shape` can be made and stored by a body over `space`."""
-    return shape == space or is_row(shape, space)
-
-

@@ -148,7 +148,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     Stage("network", _network, _network_text),                          # Module        -> Network (DAG of layers)
     Stage("shapes", _shapes, _network_text),                            # Network       -> Network (every layer typed)
     Stage("ops", _ops, str, _verify_graphs),                            # Network       -> Programs (primitive ops)
-    Stage("grad", _grad, str, _verify_graphs),                          # Programs      -> Programs (+ gradients, updates)
+    Stage("grad", _grad, str, _verify_graphs),                          # Programs      -> Programs (+ gradients)
     Stage("simplified", _simplified, str, _verify_graphs),              # Programs      -> Programs (fewer ops)
     Stage("fused", _fused, str, _verify_fused),                         # Programs      -> FusedPrograms (steps)
     Stage("schedule", _schedule, str, _verify_fused),                   # FusedPrograms -> FusedPrograms (in order)

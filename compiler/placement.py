@@ -75,7 +75,7 @@ def place(tenants: Sequence[Tenant]) -> tuple[list[int], int]:
 
 # --- over time ------------------------------------------------------------------------------------------------------
 def _best_fit(tenants: Sequence[Tenant]) -> list[int]:
-    """As an allocator would: at each step free what has ended, then put what begins, the largest first, into the tightest gap."""
+    """As an allocator would: at each step free what has ended, then fill the tightest gaps, the largest first."""
     return _simulated(tenants, [t.first for t in tenants], [t.last for t in tenants])
 
 

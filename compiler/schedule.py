@@ -36,10 +36,10 @@ def _schedule_program(program: FusedProgram, batch_size: int) -> FusedProgram:
 
 @dataclass(slots=True)
 class Work:
-    """Steps as a graph. Numbers from `steps` on are not steps: each stands for "all parts of a concatenation are there".
+    """Steps as a graph. Numbers from `steps` on are no steps: each stands for "all parts of a concatenation are there".
 
-    `before`, `after`: edges. `touches`: for each step, the temporaries (roots) it reads or writes; `sizes`: their bytes;
-    `touch_count`: how many steps touch one, or KEPT for what is fetched.
+    `before`, `after`: edges. `touches`: for each step, the temporaries (roots) it reads or writes; `sizes`: their
+    bytes; `touch_count`: how many steps touch one, or KEPT for what is fetched.
     """
 
     steps: int
@@ -127,7 +127,7 @@ def dependencies(program: FusedProgram) -> list[list[int]]:
 def _source(
     id: int, values: tuple[Value, ...], writer: dict[int, int], made: dict[int, int | None], before: list[list[int]]
 ) -> int | None:
-    """What finishes a value: a step, a new entry of `before` for all its parts, or None if it is there from the start."""
+    """What finishes a value: a step, a new entry of `before` for all its parts, or None if it is there at the start."""
     stack = [id]
     while stack:
         top = stack[-1]

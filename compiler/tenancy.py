@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .fusible import Item
-from .grouping import VIEWS, Copy, Grouping
+from .grouping import Grouping
+from .groups import VIEWS, Copy
 from .kernels import Value
 from .types import Shape, TensorType
 from .views import elements, reshape_strides, row_major
@@ -29,8 +30,15 @@ class Values:
         known = self._of.get(id)
         return known if known is not None else self._make(self.grouping.items[id])
 
-    def variable(self, name: str) -> int:
-        """The value of a variable that an update writes."""
+    def variable(self, name: str, shape: Shape | None = None) -> int:
+        """A variable that an update writes, in the shape of the space it is written from."""
+        whole = self._whole_variable(name)
+        type = self.grouping.variables[name].type
+        if shape is None or shape == type.shape:
+            return whole
+        return self._view(whole, type.with_shape(shape), 0, row_major(shape), "", ())
+
+    def _whole_variable(self, name: str) -> int:
         known = self._variables.get(name)
         if known is None:
             variable = self.grouping.variables[name]

@@ -1,4 +1,4 @@
-"""Proves of a plan that it can be run: every read follows a write, no live buffers overlap, everything is in bounds and typed.
+"""Proves of a plan that it can be run: reads follow writes, no live buffers overlap, all is in bounds and typed.
 
 Runs on every plan that comes from a file. A damaged or hostile plan is refused with E0903; it is never executed.
 """
@@ -6,6 +6,7 @@ Runs on every plan that comes from a file. A damaged or hostile plan is refused 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from math import isfinite
 from typing import Final
 
@@ -107,7 +108,7 @@ def _check_fixed(plan: Plan) -> None:
         for buffer in plan.buffers
         if buffer.root < 0 and buffer.kind in ("variable", "constant")
     )
-    for (_, end), (start, _) in zip(extents, extents[1:], strict=False):
+    for (_, end), (start, _) in pairwise(extents):
         require(end <= start, "two variables or constants overlap")
 
 

@@ -1,7 +1,7 @@
-"""Whether the bytes a program reads are those that were meant: nothing read before it is written, nothing live overwritten.
+"""Whether the bytes a program reads are those that were meant: written before they are read, and still there.
 
-Every buffer has a root, itself or the buffer it is a view of. Walking through the steps, a root is live from its first store
-until another root's store touches its bytes. What a step reads must be live and stored to in full.
+Every buffer has a root, itself or the buffer it is a view of. Walking through the steps, a root is live from its first
+store until another root's store touches its bytes. What a step reads must be live and stored to in full.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Runs = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """The elements of its root that a buffer shows: runs (start, end) within one row of the batch, or in all if there is none."""
+    """The elements of its root that a buffer shows: runs (start, end) within one row of the batch, if there is one."""
 
     root: int
     runs: Runs
@@ -38,7 +38,7 @@ class _Live:
 
 
 def row_elements(type: TensorType) -> int:
-    return prod(dim for dim in type.shape if dim != BATCH)  # type: ignore[misc]
+    return prod(dim for dim in type.shape if dim != BATCH)
 
 
 def region(buffers: Sequence[Buffer], id: int) -> Region:
@@ -48,7 +48,8 @@ def region(buffers: Sequence[Buffer], id: int) -> Region:
         return Region(id, ((0, row_elements(buffer.type)),))
     root = buffers[buffer.root]
     item = ITEM_SIZE[buffer.type.dtype]
-    require(root.root < 0 and root.kind == buffer.kind and root.type.dtype == buffer.type.dtype, "a view has another root")
+    is_root = root.root < 0 and root.kind == buffer.kind and root.type.dtype == buffer.type.dtype
+    require(is_root, "a view has a root of another kind")
     start, rest = divmod(buffer.offset - root.offset, item)
     require(rest == 0 and start >= 0, "a view begins before its root")
     shape, strides, row = buffer.type.shape, buffer.strides, row_elements(root.type)
@@ -139,7 +140,7 @@ class MemoryCheck:
         self._write(id)
 
     def _step(self, step: Step) -> None:
-        read = {id for id in step.operands}
+        read = set(step.operands)
         for body in (step.body, *(reduction.body for reduction in step.reductions)):
             read.update(id for _, id in body.operands)
         for id in sorted(read):
@@ -176,7 +177,8 @@ class MemoryCheck:
         if level == -1 and step.reductions:
             names = {str(reduction.expr.value) for reduction in step.reductions}
             for name, other in step.body.operands:
-                require(name not in names or not self._share_bytes(id, other), f"`{name}` is overwritten and then reduced")
+                is_safe = name not in names or not self._share_bytes(id, other)
+                require(is_safe, f"`{name}` is overwritten and then reduced")
 
     def _same_place(self, a: int, b: int) -> bool:
         one, two = self.buffers[a], self.buffers[b]

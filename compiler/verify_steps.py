@@ -1,4 +1,4 @@
-"""Whether a step makes sense by itself: kernel, types, names. Serves plans (buffers) and fused programs (values) alike."""
+"""Whether a step makes sense by itself: kernel, types, names. Serves plans (buffers) and fused programs (values)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Final
 from .expr import Expr, variables
 from .kernels import FusedProgram, FusedPrograms, reads, writes
 from .plan import Body, Reduction, Statement, Step
-from .types import BATCH, FLOAT_DTYPES, INTEGER_DTYPES, ITEM_SIZE, Dim, Shape, TensorType
+from .types import BATCH, INTEGER_DTYPES, ITEM_SIZE, Dim, Shape, TensorType
 
 ROW_KINDS: Final = frozenset({"sum", "max", "min", "argmax"})
 REDUCERS: Final = frozenset({"sum", "max", "min"})
 LARGEST_STREAM: Final = 2**32
 
 
-class Unsound(Exception):
+class Unsound(Exception):  # noqa: N818 - it never leaves this package
     """What is wrong, in words for people."""
 
 
@@ -46,7 +46,7 @@ def check_step(step: Step, types: Sequence[TensorType]) -> None:
 def check_type(type: TensorType, what: str) -> None:
     require(type.dtype in ITEM_SIZE, f"{what} has no dtype of ours")
     for axis, dim in enumerate(type.shape):
-        known = dim == BATCH and axis == 0 or (isinstance(dim, int) and 1 <= dim <= 2**40)
+        known = (dim == BATCH and axis == 0) or (isinstance(dim, int) and 1 <= dim <= 2**40)
         require(known, f"{what} has a length that is none")
     require(len(type.shape) <= 32, f"{what} has too many axes")
 
@@ -84,7 +84,8 @@ def _check_scatter_add(space: TensorType, operands: Operands, attrs: Attributes)
     require(indices.dtype in INTEGER_DTYPES, "indices are whole numbers")
     require(rows.shape[:-1] == indices.shape and rows.shape != (), "each index needs a row")
     require(len(space.shape) == 2 and not space.has_batch, "rows are added to a matrix")
-    require(space.dtype == rows.dtype and space.shape[1] == rows.shape[-1], f"rows of {rows} cannot be added to {space}")
+    fits = space.dtype == rows.dtype and space.shape[1] == rows.shape[-1]
+    require(fits, f"rows of {rows} cannot be added to {space}")
 
 
 def _check_random(space: TensorType, operands: Operands, attrs: Attributes) -> None:

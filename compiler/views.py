@@ -38,7 +38,7 @@ def reshape_strides(shape: Shape, strides: Strides, new: Shape) -> Strides | Non
 
 
 def _contiguous_runs(shape: Shape, strides: Strides) -> list[tuple[int, int]]:
-    """Neighbouring axes joined where they lie without a gap: (length, stride of its last axis), axes of length 1 dropped."""
+    """Neighbouring axes joined where they lie without a gap: (length, stride of the last); lengths of 1 dropped."""
     runs: list[tuple[int, int]] = []
     for dim, stride in zip(shape, strides, strict=True):
         assert isinstance(dim, int)

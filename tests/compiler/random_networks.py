@@ -1,4 +1,4 @@
-"""Random networks: several inputs and outputs, shared weights, concatenations, every kind of layer that fuses its own way."""
+"""Random networks: several inputs and outputs, shared weights, concatenations, every kind of layer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
+from sample_networks import NetworkBuilder, batch_of, in_float64, loss, optimizer
 
 from nnc.compiler.autodiff import differentiate
 from nnc.compiler.graph import Programs
@@ -13,8 +14,6 @@ from nnc.compiler.lower import lower
 from nnc.compiler.network import Network
 from nnc.compiler.options import Choice, OutputConfig
 from nnc.compiler.simplify import simplify
-
-from sample_networks import NetworkBuilder, batch_of, in_float64, loss, optimizer
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "elu", "gelu", "softplus", "silu", "softmax", "log_softmax", "leaky_relu")
 MERGES = ("Add", "Multiply", "Subtract", "Average", "Maximum", "Minimum")
