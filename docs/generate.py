@@ -23,6 +23,7 @@ from nnc.compiler.layers import LAYERS  # noqa: E402
 from nnc.compiler.layers.definition import Hyperparameter, LayerDef  # noqa: E402
 from nnc.compiler.tables import TABLES  # noqa: E402
 from nnc.grammar.catalogue import CATALOGUE  # noqa: E402
+from nnc.usage import verbs  # noqa: E402
 
 NOTICE = "<!-- Written by docs/generate.py. Change the table it comes from, then run that. -->"
 KINDS = {
@@ -191,13 +192,6 @@ class WideHelp(argparse.HelpFormatter):
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=118, max_help_position=30)
-
-
-def verbs(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            return dict(action.choices)
-    return {}
 
 
 def errors_page() -> str:

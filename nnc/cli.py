@@ -6,43 +6,21 @@ toolchain missing, 5 training diverged, 6 a budget exceeded, 70 our bug, 130 int
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import NoReturn
 
-from nnc.grammar.diagnostics import Diagnostic, NncError, UsageError
+from nnc.grammar.diagnostics import NncError, UsageError
 
 from .commands import check, explain, fmt, run, specs
 from .commands import compile as compile_
 from .commands.console import wants_colour
+from .usage import Parser
 
 COMMANDS: tuple[ModuleType, ...] = (run, check, compile_, fmt, explain, specs)
 INTERRUPTED = 130
 OUR_BUG = 70
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are diagnostics like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        command = self.prog.removeprefix("nnc").strip()
-        raise UsageError(_usage_problem(message, command))
-
-
-def _usage_problem(message: str, command: str) -> Diagnostic:
-    """An argparse complaint as a diagnostic (E0801), with the verb that was perhaps meant."""
-    helps = (f"`nnc {command} --help` shows its arguments",) if command else ("`nnc --help` lists the commands",)
-    if message.startswith("argument VERB: invalid choice: "):
-        from nnc.grammar.suggest import nearest
-
-        verb = message.split("'")[1]
-        message = f"there is no command `{verb}`"
-        near = nearest(verb, [module.NAME for module in COMMANDS])
-        helps = (*((f"did you mean `nnc {near[0]}`?",) if near else ()), *helps)
-    return Diagnostic("E0801", message[:1].lower() + message[1:], helps=helps)
 
 
 def build_parser() -> Parser:
@@ -84,9 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(argv: Sequence[str] | None) -> int:
     parser = build_parser()
     try:
-        arguments = parser.parse_args(argv)
+        arguments, unknown = parser.parse_known_args(argv)
     except SystemExit as done:  # argparse has printed the help
         return int(done.code or 0)
+    if unknown:
+        parser.refuse(unknown, arguments.verb)
     if arguments.version:
         from . import __version__
 

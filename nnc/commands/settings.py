@@ -15,12 +15,14 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MI
 
 
 def add_set(parser: argparse.ArgumentParser) -> None:
+    """Add `--set`."""
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="override a `param` of the spec (repeatable)"
     )
 
 
 def add_sizes(parser: argparse.ArgumentParser) -> None:
+    """Add `--batch-size` and `--max-memory`."""
     parser.add_argument("--batch-size", metavar="N|auto", help="samples per step; auto: the most --max-memory allows")
     parser.add_argument("--max-memory", metavar="SIZE", help="refuse a plan that needs more to train, e.g. 64MiB")
 

@@ -32,14 +32,9 @@ def decode(content: bytes, name: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
-        raise UsageError(
-            Diagnostic(
-                "E0803",
-                f"`{name}` is not UTF-8 text",
-                place=f"{name}, byte {problem.start}",
-                helps=("a spec is a text file saved as UTF-8; is this one a model or a picture?",),
-            )
-        ) from problem
+        line = content[: problem.start].count(b"\n") + 1
+        message, help = f"`{name}` is not UTF-8 text", "if it is text in an older encoding, save it as UTF-8"
+        raise UsageError(Diagnostic("E0803", message, place=f"{name}, line {line}", helps=(help,))) from problem
 
 
 def unreadable(name: str, problem: OSError) -> Diagnostic:
