@@ -235,7 +235,6 @@ def _find_in_place(
     Memory that is merely interleaved counts as lying there too: NumPy would not look closer, and copy.
     """
     producers = {instruction.output: k for k, instruction in enumerate(writer.instructions)}
-    last = [*reduced, *(value for _, value in stores)]
     result: dict[int, int] = {}
     for target, value in stores:
         if value in result or value not in producers:
@@ -246,13 +245,16 @@ def _find_in_place(
         position = producers[value]
         if writer.instructions[position].op == "root" and not root.can_write(buffer, writer.buffers, batch_size):
             continue
-        if not _is_read_from(writer, position, buffer, batch_size, last):
+        if not _is_read_from(writer, position, buffer, batch_size, reduced):
             result[value] = target
     return result
 
 
-def _is_read_from(writer: _Writer, position: int, target: Buffer, batch_size: int, last: Iterable[int]) -> bool:
-    """Whether memory of `target` is read by an instruction from `position` on, its own exact place apart, or after."""
+def _is_read_from(writer: _Writer, position: int, target: Buffer, batch_size: int, reduced: Iterable[int]) -> bool:
+    """Whether memory of `target` is read by an instruction from `position` on, its own exact place apart, or reduced.
+
+    Stores need no look: what they would read of another's target was copied before.
+    """
 
     def meets(value: int) -> bool:
         found = writer.values[value]
@@ -264,4 +266,4 @@ def _is_read_from(writer: _Writer, position: int, target: Buffer, batch_size: in
         if meets(value) and not exact:
             return True
     later = writer.instructions[position + 1 :]
-    return any(meets(value) for instruction in later for value in instruction.inputs) or any(map(meets, last))
+    return any(meets(value) for instruction in later for value in instruction.inputs) or any(map(meets, reduced))

@@ -68,19 +68,15 @@ class Frame:
 
     # --- calls --------------------------------------------------------------------------------------------------
     def prologue(self, tile: Tile) -> tuple[list[Call], set[int]]:
-        """Calls that compute the scalars once for all tiles, and the positions of their instructions."""
+        """Calls that compute what depends on scalars alone, once for all tiles; the positions of their instructions."""
         made = {instruction.output for instruction in self.code.instructions}
-        ready = {i for i in range(len(self.code.values)) if i not in made}
-        hoisted = set()
+        ready = {i for i, value in enumerate(self.code.values) if value.is_scalar and i not in made}
+        hoisted = []
         for position, instruction in enumerate(self.code.instructions):
-            output = instruction.output
-            scalar = all(self.code.values[i].is_scalar for i in (*instruction.inputs, output))
-            if instruction.op == "root" or not scalar or output in self.code.in_place:
-                continue
-            if ready.issuperset(instruction.inputs):
-                ready.add(output)
-                hoisted.add(position)
-        return [self.call(self.code.instructions[k], tile, None) for k in sorted(hoisted)], hoisted
+            if instruction.inputs and ready.issuperset(instruction.inputs):
+                ready.add(instruction.output)
+                hoisted.append(position)
+        return [self.call(self.code.instructions[position], tile, None) for position in hoisted], set(hoisted)
 
     def body(self, tile: Tile, root: Root | None, hoisted: set[int]) -> list[Call]:
         """Calls that run the instructions on one tile."""

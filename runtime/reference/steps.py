@@ -45,10 +45,10 @@ class CompiledStep:
     def _check_root_operands(self) -> None:
         """A root reads its operands on every tile, so no tile may store to them."""
         arena, step = self.arena, self.step
+        rows = arena.plan.batch_size
         for operand in step.operands:
             for target, _ in step.body.stores:
-                views = [arena.view(id, arena.plan.batch_size) for id in (operand, target)]
-                assert not np.shares_memory(*views), step
+                assert not np.shares_memory(arena.view(operand, rows), arena.view(target, rows)), step
 
     def bind(self, scratch: Scratch, rows: int) -> list[Call]:
         """Calls over views of the arena and of registers in `scratch`, in the order to run them."""

@@ -12,7 +12,7 @@ from nnc.compiler.ops.scalar import evaluate
 from nnc.compiler.plan import Reduction, Statement
 from nnc.compiler.types import BATCH
 from nnc.runtime.protocol import Array
-from nnc.runtime.reference import steps, tiles
+from nnc.runtime.reference import registers, steps, tiles
 
 ACC, X, Y, Z, B = (var(name) for name in ("acc", "x", "y", "z", "b"))
 
@@ -285,6 +285,49 @@ def test_a_result_made_in_place_does_not_spoil_later_reads() -> None:
     run(session, 0)
     np.testing.assert_array_equal(session.read("x"), 2 * start)
     np.testing.assert_array_equal(session.read("other"), 3 * start)
+
+
+def test_a_sum_of_one_row_for_all_rows(tile_elements: int) -> None:
+    """A number that is made of a row: no scalar of the operands, though it varies along no axis."""
+    plan = PlanMaker()
+    x, row, out = plan.feed("x", 5), plan.place("constant", 5, value=(1, 2, 3, 4, 5)), plan.result("out", BATCH, 5)
+    statements = (
+        Statement("d", "map", var("r") * 2),
+        Statement("s", "sum", var("d")),
+        Statement("h", "map", var("s") / 3),
+        Statement("y", "map", X * var("h")),
+    )
+    plan.step("map", (BATCH, 5), body({"x": x, "r": row}, statements, {out: Y}))
+    data = numbers(4, 5)
+    np.testing.assert_allclose(run(plan.session(x=data), 0, 1, 2, 3)["out"], 10 * data, rtol=1e-6)
+
+
+def test_a_reduction_reads_what_its_step_overwrites(tile_elements: int) -> None:
+    plan = PlanMaker()
+    x, total = plan.variable("x", 8, 5), plan.result("total", 5)
+    end = Reduction("sum", "leading", X, "float32", body({}, (), {total: ACC}))
+    plan.step("map", (8, 5), body({"x": x}, (Statement("n", "map", X * 2),), {x: var("n")}), reductions=(end,))
+    session = plan.session()
+    start = numbers(8, 5)
+    session.write("x", start)
+    np.testing.assert_allclose(run(session, 0)["total"], start.sum(axis=0), rtol=1e-5)
+    np.testing.assert_array_equal(session.read("x"), 2 * start)
+
+
+def test_a_conversion_never_lies_on_its_operand() -> None:
+    """NumPy would make an array to keep them apart."""
+    plan = PlanMaker()
+    x, out = plan.feed("x", 5), plan.result("out", BATCH, 5, dtype="int32")
+    tripled, whole = Statement("y", "map", X * 3), Statement("z", "map", Y, "int32")
+    more = Statement("w", "map", Z + 1, "int32")
+    plan.step("map", (BATCH, 5), body({"x": x}, (tripled, whole, more), {out: var("w")}))
+    session = plan.session(x=numbers(4, 5))
+    code = steps.CompiledStep(plan.steps[0], session._arena).code
+    place = registers.assign_registers(code).place
+    conversions = [i for i in code.instructions if i.op == "copy" and i.inputs[0] in place]
+    assert conversions
+    assert all(place[i.inputs[0]] != place[i.output] for i in conversions)
+    np.testing.assert_array_equal(run(session, 0, 1)["out"], (numbers(4, 5)[:2] * 3).astype(np.int32) + 1)
 
 
 def test_dtypes_meet_in_the_statement_s_own() -> None:

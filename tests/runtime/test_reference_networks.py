@@ -38,7 +38,8 @@ output digit = (left, right, wide) -> Concatenate -> Dense(10, softmax, kernel_r
   loss = sparse_categorical_crossentropy, metrics = [accuracy], class_weight = [1, 2, 1, 1, 1, 1, 1, 1, 1, 0.5]
 }
 output flag = left - right -> Dense(3, sigmoid) { loss = binary_crossentropy, weight = 0.5 }
-output size = both -> Dense(2) { loss = mse, metrics = [mae] }
+broad = wide -> Dense(900, relu)
+output size = (both, broad) -> Concatenate -> Dense(2) { loss = mse, metrics = [mae] }
 train { optimizer = adam(learning_rate = 0.001), batch_size = 8, clip_norm = 1, seed = 3 }
 """
 DOMAINS = {"words": ("index", 20), "picture": ("byte", 256), "wide": ("real", 0), "digit": ("class", 10),
