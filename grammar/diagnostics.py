@@ -39,6 +39,16 @@ class Diagnostic:
     level: str = "error"
 
 
+def _plain(diagnostic: Diagnostic) -> str:
+    """A diagnostic without the user's line: what a Python traceback ends with."""
+    place = repr(diagnostic.span) if diagnostic.span is not None else diagnostic.place
+    lines = [f"{diagnostic.level}[{diagnostic.code}]: {diagnostic.message}"]
+    lines += [f"  --> {place}"] if place else []
+    lines += [f"   = {diagnostic.label}"] if diagnostic.label else []
+    lines += [f"   = note: {note}" for note in diagnostic.notes] + [f"   = help: {text}" for text in diagnostic.helps]
+    return "\n".join(lines)
+
+
 class NncError(Exception):
     """The user's input is at fault. Carries every diagnostic of the run, in source order.
 
@@ -49,7 +59,7 @@ class NncError(Exception):
     exit_code = 1
 
     def __init__(self, *diagnostics: Diagnostic) -> None:
-        super().__init__("\n".join(f"{d.level}[{d.code}]: {d.message}" for d in diagnostics))
+        super().__init__("\n".join(map(_plain, diagnostics)))
         self.diagnostics = diagnostics
 
 

@@ -19,8 +19,8 @@ def read_parquet(request: Request) -> Contents:
     Raises: DataError E0718 (no pyarrow), E0702, E0703 (no such column), E0710 (text), E0711 (missing value).
     """
     try:
-        parquet: Any = importlib.import_module("pyarrow.parquet")
         arrow: Any = importlib.import_module("pyarrow")
+        parquet: Any = importlib.import_module("pyarrow.parquet")
     except ImportError:
         text = f"`{request.name}` is a Parquet file, and the package that reads them is not installed"
         raise DataError(Diagnostic("E0718", text, place=request.name, helps=("pip install 'nnc[data]'",))) from None
