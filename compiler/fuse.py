@@ -6,13 +6,13 @@ the steps down. Reshapes, slices and concatenations become places in memory.
 
 from __future__ import annotations
 
-from .assignments import place_updates
-from .bodies import emit_program
 from .expr import var
-from .fusible import Item, make_fusible
+from .fusion.assignments import place_updates
+from .fusion.bodies import emit_program
+from .fusion.fusible import Item, make_fusible
+from .fusion.grouping import Grouping
+from .fusion.groups import LAZY_DEPTH, LEAF, ROOTS, VIEWS, Layout
 from .graph import Graph, Programs, Variable
-from .grouping import Grouping
-from .groups import LAZY_DEPTH, LEAF, ROOTS, VIEWS, Layout
 from .kernels import FusedProgram, FusedPrograms
 from .types import Shape
 from .views import elements, reshape_strides, row_major

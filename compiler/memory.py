@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from nnc.grammar.diagnostics import BudgetError, UsageError
 
-from .budget import auto_without_bound, largest_batch, too_large
 from .kernels import FusedProgram, FusedPrograms, Value, reads, writes
-from .layout import Layout, constant_key, lay_out
 from .plan import Body, Buffer, Plan, Program, Reduction, Signature, Step
+from .planning.budget import auto_without_bound, largest_batch, too_large
+from .planning.layout import Layout, constant_key, lay_out
 from .types import ITEM_SIZE, TensorType
 from .views import row_major
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .expr import Expr
 from .graph import Adaptation, Attrs, Term, Variable
-from .types import Shape, TensorType
+from .types import TensorType
 
 PLAN_VERSION = 1
 
@@ -37,9 +37,9 @@ class Body:
     """The elementwise part of a step: read operands, run statements in order, store.
 
     operands: (name in expressions, value or buffer id); each broadcasts to the step's space by NumPy's rules.
-    stores: (value or buffer id, expr) where expr is a variable (a statement's name, an operand, `acc`) or a constant, converted
-    to the buffer's dtype. All reads of an element happen before its stores. A row value is stored to a buffer whose
-    last axis is 1, or repeated along a longer one.
+    stores: (value or buffer id, expr) where expr is a variable (a statement's name, an operand, `acc`) or a constant,
+    converted to the buffer's dtype. All reads of an element happen before its stores. A row value is stored to a
+    buffer whose last axis is 1, or repeated along a longer one.
     """
 
     operands: tuple[tuple[str, int], ...] = ()
@@ -52,8 +52,8 @@ class Reduction:
     """A value summed (or max, min) beyond one row, after which a small body runs on the result, named `acc`.
 
     axes: "all" -> result space (), or "leading" (all but the last axis) -> result space (last,). `expr` is a
-    variable of the step's body; in a matmul step it is the variable `b`, operand b summed over the product's summed index
-    (the bias gradient). A row value counts once per row. Sums accumulate in `dtype`, in a fixed order.
+    variable of the step's body; in a matmul step it may be the variable `b`: operand b summed over the product's summed
+    index (the bias gradient). A row value counts once per row. Sums accumulate in `dtype`, in a fixed order.
     """
 
     operator: str

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif stop_after is None:
         _print_summary(compiled, arguments.json)
     if arguments.explain_fusion:
-        from nnc.compiler.fusion_words import explain
+        from nnc.compiler.fusion.words import explain
 
         result(("" if arguments.emit else "\n") + explain(compiled.fused))
     if arguments.output:

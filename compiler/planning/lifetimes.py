@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .kernels import FusedProgram, Value, reads, writes
+from ..kernels import FusedProgram, Value, reads, writes
+from ..plan import Step
+from ..types import ITEM_SIZE
+from ..views import row_major
 from .placement import Tenant, alignment, lower_bound
-from .plan import Step
-from .types import ITEM_SIZE
-from .views import row_major
 
 
 @dataclass(frozen=True, slots=True)

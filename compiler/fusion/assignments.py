@@ -6,11 +6,11 @@ is still read later cannot take the update.
 
 from __future__ import annotations
 
+from ..graph import Update
+from ..kernels import Note
 from .fusible import Item
-from .graph import Update
 from .grouping import Grouping
 from .groups import LEAF, MAIN, Kernel
-from .kernels import Note
 
 
 def place_updates(grouping: Grouping) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .kernels import FusedPrograms, Value
+from ..kernels import FusedPrograms, Value
+from ..types import ITEM_SIZE, TensorType
 from .lifetimes import Lifetimes, fixed_roots, lifetimes
 from .placement import aligned, alignment, lower_bound, place
-from .types import ITEM_SIZE, TensorType
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..graph import Graph, Variable
+from ..kernels import Note
+from ..ops.elementwise import broadcast_shapes
+from ..types import FLOAT_DTYPES, Shape, TensorType
+from ..views import reshape_strides, row_major, without_leading_ones
 from .fusible import Fusible, Item, canonical
-from .graph import Graph, Variable
 from .groups import (
     BODY_LIMIT,
     LEAF,
@@ -26,10 +30,6 @@ from .groups import (
     fits,
     is_row,
 )
-from .kernels import Note
-from .ops.elementwise import broadcast_shapes
-from .types import FLOAT_DTYPES, Shape, TensorType
-from .views import reshape_strides, row_major, without_leading_ones
 
 
 class Grouping:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .expr import Expr, const, var
-from .graph import Graph, Node
-from .ops import OPS
-from .types import BATCH, FLOAT_DTYPES, Shape, TensorType
-from .views import permuted, without_leading_ones
+from ..expr import Expr, const, var
+from ..graph import Graph, Node
+from ..ops import OPS
+from ..types import BATCH, FLOAT_DTYPES, Shape, TensorType
+from ..views import permuted, without_leading_ones
 
 _X0 = var("x0")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from .expr import Expr, var, variables, walk
+from ..expr import Expr, var, variables, walk
+from ..kernels import FusedPrograms, Note
 from .fusible import Item
-from .kernels import FusedPrograms, Note
 
 _X0 = var("x0")
 _ARITHMETIC = {
@@ -17,7 +17,7 @@ MOST_WORDS = 12
 
 @lru_cache(maxsize=1)
 def _activations() -> dict[Expr, str]:
-    from .formulas.activations import ACTIVATIONS
+    from ..formulas.activations import ACTIVATIONS
 
     formulas = {a.formula(_X0): name for name, a in ACTIVATIONS.items() if a.formula is not None}
     formulas.pop(_X0, None)

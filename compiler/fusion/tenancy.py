@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from ..kernels import Value
+from ..types import Shape, TensorType
+from ..views import elements, reshape_strides, row_major
 from .fusible import Item
 from .grouping import Grouping
 from .groups import VIEWS, Copy
-from .kernels import Value
-from .types import Shape, TensorType
-from .views import elements, reshape_strides, row_major
 
 _LEAF_KIND = {"input": "input", "rows": "input", "variable": "variable", "constant": "constant", "iota": "constant"}
 

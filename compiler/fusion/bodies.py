@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from ..expr import PREDICATES, Expr, substitute, var, walk
+from ..graph import Update
+from ..kernels import FusedProgram
+from ..ops.elementwise import OPERAND_NAMES
+from ..plan import Body, Reduction, Statement, Step
+from ..types import Shape
+from ..views import without_leading_ones
 from .assignments import as_item
-from .expr import PREDICATES, Expr, substitute, var, walk
 from .fusible import Item
-from .fusion_words import describe, shortened
-from .graph import Update
 from .grouping import Grouping
 from .groups import MAIN, Kernel, ReductionGroup
-from .kernels import FusedProgram
-from .ops.elementwise import OPERAND_NAMES
-from .plan import Body, Reduction, Statement, Step
 from .tenancy import Values
-from .types import Shape
-from .views import without_leading_ones
+from .words import describe, shortened
 
 _ACC, _X0 = var("acc"), var("x0")
 _OPERANDS = tuple(var(name) for name in OPERAND_NAMES)

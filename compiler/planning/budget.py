@@ -7,7 +7,7 @@ from typing import Final
 
 from nnc.grammar.diagnostics import Diagnostic
 
-from .kernels import FusedProgram, FusedPrograms, Value
+from ..kernels import FusedProgram, FusedPrograms, Value
 from .layout import Layout, arena_lower_bound, lay_out
 from .lifetimes import Lifetimes, fixed_roots
 from .placement import Tenant

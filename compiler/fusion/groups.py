@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from .graph import Update
-from .types import Shape
-from .views import Strides
+from ..graph import Update
+from ..types import Shape
+from ..views import Strides
 
 MAIN: Final = -1                 # level of what runs over a kernel's space; reductions' bodies are levels 0, 1, ...
 BODY_LIMIT: Final = 192          # items in one kernel, so that a long chain of maps stays a list of steps

@@ -1,0 +1,1 @@
+"""The parts of fusion: items, kernels in the making, steps written down."""

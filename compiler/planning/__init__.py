@@ -1,0 +1,1 @@
+"""The parts of memory planning: lifetimes, packings, addresses, budgets."""
