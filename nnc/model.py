@@ -154,8 +154,14 @@ class Model:
             config = dataclasses.replace(config, epochs=_at_least_one(epochs))
         done = self.history.epochs[-1].number if self.history.epochs else 0
         result = train.fit(
-            self.session, training, validation, config, progress_for(verbose=verbose),
-            first_epoch=done, on_epoch=self.history.epochs.append)
+            self.session,
+            training,
+            validation,
+            config,
+            progress_for(verbose=verbose),
+            first_epoch=done,
+            on_epoch=self.history.epochs.append,
+        )
         self.history.stopped = result.stopped
         return result
 
@@ -182,9 +188,19 @@ class Model:
 
     def save(self, path: str | Path) -> None:
         """Write the model as one `.safetensors` file, with all it takes to predict and to train on."""
-        modelfile.save(path, modelfile.SavedModel(
-            self.spec, self.plan, modelfile.variables_of(self.session), self.train_config, self.outputs, self.params,
-            self.history, __version__))
+        modelfile.save(
+            path,
+            modelfile.SavedModel(
+                self.spec,
+                self.plan,
+                modelfile.variables_of(self.session),
+                self.train_config,
+                self.outputs,
+                self.params,
+                self.history,
+                __version__,
+            ),
+        )
 
     def _training_samples(
         self, x: Any, y: Any, validation_data: tuple[Any, Any] | None
@@ -204,8 +220,15 @@ class Model:
             return from_arrays(self.plan, self.outputs, x, y)
         dataset = load_data(self._data, self.plan, self._base_dir, self.outputs)
         if dataset.test is None:
-            raise UsageError(Diagnostic("E0822", "the spec names no test data", helps=(
-                "add `test { ... }` or `split { test = 20% }` to `data`, or give arrays: model.evaluate(x, y)",)))
+            raise UsageError(
+                Diagnostic(
+                    "E0822",
+                    "the spec names no test data",
+                    helps=(
+                        "add `test { ... }` or `split { test = 20% }` to `data`, or give arrays: model.evaluate(x, y)",
+                    ),
+                )
+            )
         return dataset.test
 
 
