@@ -1,4 +1,4 @@
-"""The few verbs of a runtime. `reference` implements them today; training, evaluation and prediction use nothing else."""
+"""The few verbs of a runtime. `reference` implements them; training, evaluation and prediction use nothing else."""
 
 from __future__ import annotations
 
