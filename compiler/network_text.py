@@ -49,6 +49,8 @@ def _text(value: Value) -> str:
             return "true" if value else "false"
         case float():
             return repr(value)
+        case str():
+            return value if value.isidentifier() else f'"{value}"'
         case tuple():
             return f"[{', '.join(map(_text, value))}]"
         case Choice(name=name, arguments=arguments):

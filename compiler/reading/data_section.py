@@ -261,6 +261,10 @@ def _check_unused(reading: _Reading) -> None:
 
 
 def _check_groups(reading: _Reading, section: syntax.Section) -> None:
+    if "all" in reading.groups and len(reading.groups) > 1:
+        # beside groups, what they read is a table, though a target may bear its name
+        outside = {name: source for name, source in reading.groups.pop("all").items() if name not in reading.used}
+        reading.groups |= {"all": outside} if outside else {}
     names = set(reading.groups)
     if "all" in names and len(names) > 1:
         other = next(name for name in GROUPS if name in names)

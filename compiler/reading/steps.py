@@ -8,7 +8,7 @@ from nnc.grammar.diagnostics import NncError
 from ..layers import ALIASES, LAYERS
 from ..layers.definition import LayerDef
 from ..report import did_you_mean, fault
-from .scope import BlockDefinition, Entity, Faulty, Scope, SharedLayer, Tensor, resolved, undefined
+from .scope import BlockDefinition, Constant, Entity, Faulty, Scope, SharedLayer, Tensor, resolved, undefined
 
 
 def called(step: syntax.Expression, scope: Scope) -> tuple[syntax.Name, tuple[syntax.Argument, ...], Scope]:
@@ -60,7 +60,9 @@ def registered(name: str) -> str:
 
 
 def combine_help(entity: Entity, callee: syntax.Name) -> list[str]:
-    """What to do about a name after an arrow that is a tensor."""
+    """What to do about a name after an arrow that is no layer."""
+    if isinstance(entity, Constant) and isinstance(entity.value, str):
+        return [f"for an activation: `Activation({callee.name})`"]
     if not isinstance(entity, Tensor):
         return []
     return [f"to combine tensors, write `(a, {callee.name}) -> Add` or `a + {callee.name}`"]

@@ -369,6 +369,14 @@ def test_data_by_groups() -> None:
     assert [name for name, _ in network.data.groups] == ["train", "test"]
 
 
+def test_beside_groups_a_table_may_bear_the_name_of_a_target() -> None:
+    data = 'data { y = npz("a.npz"), train { x = y[a], y = y[b] } }'
+    network = network_of(f"{X}output y = x -> Dense(1) {{ loss = mse }}\n{data}\n")
+    assert network.data is not None
+    ((group, bound),) = network.data.groups
+    assert (group, dict(bound)["y"].columns) == ("train", ("b",))
+
+
 @pytest.mark.parametrize(
     ("data", "found"),
     [

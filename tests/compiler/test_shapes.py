@@ -266,4 +266,4 @@ def test_a_network_as_text() -> None:
         "h.e = Dropout(rate=0.5) <- x : float32[batch, 4]",
     ]
     assert "output y = h, loss mse, weight 1.0, target t" in text
-    assert 'data all x = csv("a.csv", separator=,)' in text
+    assert 'data all x = csv("a.csv", separator=",")' in text
