@@ -22,6 +22,8 @@ from .describe import call_text, shape_text
 if TYPE_CHECKING:
     from ..pipeline import Compiled
 
+PLACES = frozenset({"leaf", "view", "concat"})  # kernels of ops that are places in memory, not work
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -119,11 +121,10 @@ def _work(network: Network, programs: Programs, fused: FusedPrograms) -> Mapping
     """Layer -> what does its work in the forward pass: kernels of its own, another layer's kernel, or nothing."""
     predict = next(program for program in fused.programs if program.name == "predict")
     graph = next(graph for graph in programs.graphs if graph.program == "predict")
-    working = {node.origin for node in graph.nodes}
+    working = {node.origin for node in graph.nodes if OPS[node.op].kernel not in PLACES}
     kernels: dict[str, list[str]] = defaultdict(list)
     for step in predict.steps:
         kernels[step.layer].append(" + ".join([step.kernel, *step.fused]))
-    views = {value.layer for id, value in enumerate(predict.values) if value.root != id or value.sources}
     hosts = _hosts(network, predict)
     texts: dict[str, str] = {}
     for layer in network.layers():
@@ -131,7 +132,7 @@ def _work(network: Network, programs: Programs, fused: FusedPrograms) -> Mapping
             texts[layer.name] = "; ".join(kernels[layer.name])
         elif layer.kind == "Input":
             continue
-        elif layer.name in views or layer.name not in working:
+        elif layer.name not in working:
             texts[layer.name] = "nothing"
         elif layer.name in hosts:
             texts[layer.name] = f"in the kernel of {hosts[layer.name]}"

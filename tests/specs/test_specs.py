@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from nnc.commands.sources import bundled_names, bundled_path, specs_directory
-from nnc.compiler.memory import program_lower_bound
 from nnc.compiler.options import CompileOptions
 from nnc.compiler.pipeline import Compiled, compile_source
+from nnc.compiler.planning.lifetimes import program_lower_bound
 from nnc.grammar.format import format_module
 from nnc.grammar.parse import parse
 from nnc.grammar.source import SourceFile
