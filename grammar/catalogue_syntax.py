@@ -146,7 +146,8 @@ stand above it.
     "E0114": Explanation(
         "an unknown escape in a string",
         """
-A backslash in a string begins one of `\\"`, `\\\\`, `\\n`, `\\t`, `\\r` and `\\uXXXX`. Paths may use `/` on every system.
+A backslash in a string begins one of `\\"`, `\\\\`, `\\n`, `\\t`, `\\r` and `\\uXXXX`.
+Paths may use `/` on every system.
 
     table = csv("data\\wine.csv")         wrong
     table = csv("data/wine.csv")         right

@@ -18,6 +18,9 @@ OPENING = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSING = {close: open_ for open_, close in OPENING.items()}
 BRACKETS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
 
+DANGLING = frozenset({"EQUAL", "SIGN", "FACTOR", "POWER", "ARROW"})
+"""What no statement ends with: the line below belongs to it, and the line end between them is the error."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -118,7 +121,7 @@ def _statement_end(tokens: list[Token], brackets: _Brackets, start: int) -> tupl
         token = tokens[index]
         if token.type == NEWLINE:
             following = _after_newlines(tokens, index)
-            if following == len(tokens) or tokens[following].type != "ARROW":
+            if following == len(tokens) or not _goes_on(tokens, index, following):
                 return index, None
             index = following
         if token.type in OPENING:
@@ -129,6 +132,13 @@ def _statement_end(tokens: list[Token], brackets: _Brackets, start: int) -> tupl
             index = partner
         index += 1
     return index, None
+
+
+def _goes_on(tokens: list[Token], index: int, following: int) -> bool:
+    """Whether the line that begins at `following` belongs to the statement whose line ends at `index`."""
+    if tokens[following].type == "ARROW":
+        return True
+    return tokens[index - 1].type in DANGLING and following == index + 1 and not _at_margin(tokens[following])
 
 
 def _after_newlines(tokens: list[Token], index: int) -> int:
@@ -185,13 +195,14 @@ def _unclosed(tokens: list[Token], opening: int, outside: int, end: int) -> Diag
 
 
 def _drop_line_ends(tokens: list[Token]) -> list[Token]:
-    """Keep a line end only where it parts two entries in braces."""
+    """Keep a line end only where it parts two entries in braces, or a statement in two."""
     kept: list[Token] = []
     brackets: list[str] = []
     for token in tokens:
         type_ = token.type
         if type_ == NEWLINE:
-            if brackets and brackets[-1] == "LBRACE" and kept[-1].type not in (NEWLINE, "LBRACE", "COMMA"):
+            parts = brackets[-1] == "LBRACE" if brackets else kept[-1].type in DANGLING
+            if parts and kept[-1].type not in (NEWLINE, "LBRACE", "COMMA"):
                 kept.append(token)
             continue
         if kept and kept[-1].type == NEWLINE and type_ in ("RBRACE", "ARROW", "COMMA"):

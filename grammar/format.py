@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .columns import width
-from .inline import entries_text, inline, key_text, type_text
+from .inline import SUM, entries_text, inline, key_text, type_text
 from .layout import INDENT, WIDTH, Layout, with_trailing
 from .remarks import Remarks
 from .source import Span
@@ -123,7 +123,7 @@ class _Formatter:
     def _param(self, param: Param) -> list[_Line]:
         domain = f" in {inline(param.domain)}" if param.domain else ""
         before = f"param {param.name.name}: {type_text(param.type)} = "
-        lines = self._layout.expression(param.default, "", before, width(domain))
+        lines = self._layout.operand(param.default, SUM, "", before, width(domain))
         if param.domain:
             lines = [*lines[:-1], *self._layout.expression(param.domain, "", f"{lines[-1]} in ")]
         return _plain(lines)

@@ -62,7 +62,7 @@ class Layout:
             case List(members):
                 return self.bracketed(before + "[", self._items(members), "]", indent, expression.span)
             case Index(value, members):
-                head = self._operand(value, ATOM, indent, before, 1)
+                head = self.operand(value, ATOM, indent, before, 1)
                 opened = self.bracketed(head[-1] + "[", self._items(members), "]", indent, expression.span)
                 return [*head[:-1], *opened]
             case Mapping(pairs):
@@ -70,11 +70,11 @@ class Layout:
                 return self.bracketed(before + "{", entries, "}", indent, expression.span)
             case Binary(operator, left, right):
                 left_level, right_level = operand_levels(operator)
-                head = self._operand(left, left_level, indent, before, 0)
+                head = self.operand(left, left_level, indent, before, 0)
                 joined = head[-1] + operator_text(expression)
-                return [*head[:-1], *self._operand(right, right_level, indent, joined, tail)]
+                return [*head[:-1], *self.operand(right, right_level, indent, joined, tail)]
             case Unary(operator, operand):
-                return self._operand(operand, SIGNED, indent, before + operator, tail)
+                return self.operand(operand, SIGNED, indent, before + operator, tail)
             case _:
                 return [before + inline(expression)]
 
@@ -113,13 +113,13 @@ class Layout:
             lines += [inner + comment.text for comment in self._remarks.before(link.span.start)] if number else []
             is_last = number + 1 == len(links)
             start, level = (f"{inner}-> ", PRODUCT) if number else (before, SIGNED)
-            item = self._operand(link, level, inner if number else indent, start, tail if is_last else 0)
+            item = self.operand(link, level, inner if number else indent, start, tail if is_last else 0)
             following = chain.span.end if is_last else links[number + 1].span.start
             inside = self._remarks.before(link.span.end)
             lines += with_trailing(item, [*inside, *self._remarks.trailing(following)], inner)
         return lines
 
-    def _operand(self, expression: Expression, level: int, indent: str, before: str, tail: int) -> list[str]:
+    def operand(self, expression: Expression, level: int, indent: str, before: str, tail: int) -> list[str]:
         """An operand, in parentheses where it binds less than `level`."""
         if binding_level(expression) >= level:
             return self.expression(expression, indent, before, tail)

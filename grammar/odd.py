@@ -109,8 +109,10 @@ def _line_end(text: str, start: int) -> int:
 
 
 def _unterminated(source: SourceFile, start: int) -> Odd:
-    """A `"` that is not closed on its line: the rest of the line is read as the string."""
-    end = max(_line_end(source.text, start), start + 1)
+    """A `"` that is not closed on its line: read as the string up to the brackets that end the line."""
+    line_end = _line_end(source.text, start)
+    inside = source.text[start + 1 : line_end]
+    end = start + 1 + len(inside.rstrip(")]},; \t") or inside)
     span = Span(source, start, end)
     diagnostic = Diagnostic(
         "E0103", "this string has no end", span, 'expected `"` before the end of the line', helps=('close it with `"`',)

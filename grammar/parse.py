@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 from lark import UnexpectedToken
 
-from .cut import CLOSING, OPENING, Piece, cut
+from .cut import CLOSING, DANGLING, OPENING, Piece, cut
 from .depth import MAX_DEPTH, deepest, too_deep
 from .diagnostics import Diagnostic, NncError
 from .mistakes import explain
 from .parser import Parser, load_parser
 from .source import SourceFile
-from .syntax import Comment, Module, Name, Statement, Version
+from .syntax import Comment, Module, Statement, Version
 from .tokens import NEWLINE, Token, Tokens
 
 LANGUAGE_VERSION = 1
-_DEFINING = frozenset({"PARAM", "INPUT", "LAYER", "BLOCK", "OUTPUT", "NAME"})
 _DEEPENING = frozenset({*OPENING, "SIGN", "FACTOR", "POWER"})
 
 
@@ -41,74 +40,62 @@ def parse(source: SourceFile) -> Module:
 def parse_recovering(source: SourceFile) -> tuple[Module, tuple[Diagnostic, ...]]:
     """The statements that are well formed, and the syntax errors of the others, in source order.
 
-    The names that the others would have defined are in `Module.broken`.
+    Raises: NncError E0107 if the file needs a newer language, of which nothing else can be said.
     """
     parser = load_parser()
-    found = parser.tokeniser.tokenise(source)
-    reading = _Reading(parser, found, [diagnostic.span.start for diagnostic in found.diagnostics if diagnostic.span])
+    reading = _Reading(parser, parser.tokeniser.tokenise(source))
+    documentation = _Documentation(reading.found.comments)
     statements: list[Statement] = []
-    broken: list[Name] = []
-    documentation = _Documentation(found.comments)
+    is_first = True
     for piece, statement in reading.statements():
         doc = documentation.before(piece)
-        if isinstance(statement, Version) and not statements and not broken and statement.number > LANGUAGE_VERSION:
-            return Module(source, (), ()), (_newer(statement),)
-        if statement is None:
-            broken.extend(_defined_names(piece.tokens))
-            continue
         if isinstance(statement, Version):
-            reading.check_version(statement, is_first=not statements and not broken)
-        statements.append(replace(statement, doc=doc) if doc else statement)
+            reading.check_version(statement, is_first)
+        is_first = False
+        if statement is not None:
+            statements.append(replace(statement, doc=doc) if doc else statement)
     diagnostics = sorted(reading.diagnostics, key=lambda diagnostic: diagnostic.span.start if diagnostic.span else 0)
-    return Module(source, tuple(statements), documentation.others(), tuple(broken)), tuple(diagnostics)
+    return Module(source, tuple(statements), documentation.others()), tuple(diagnostics)
 
 
-@dataclass(slots=True)
 class _Documentation:
     """Deals a file's comments out: `##` lines to the statement they precede, the others to the module."""
 
-    comments: list[Comment]
-    _next: int = 0
-    _kept: list[Comment] | None = None
+    def __init__(self, comments: list[Comment]) -> None:
+        self._comments = comments
+        self._next = 0
+        self._kept: list[Comment] = []
 
     def before(self, piece: Piece) -> str:
         """The documentation comment of the next statement."""
         lines = []
-        kept = self._kept if self._kept is not None else []
-        self._kept = kept
         start, end = piece.tokens[0].span.start, piece.tokens[-1].span.end
-        while self._next < len(self.comments) and self.comments[self._next].span.start < end:
-            comment = self.comments[self._next]
+        while self._next < len(self._comments) and self._comments[self._next].span.start < end:
+            comment = self._comments[self._next]
             self._next += 1
             if comment.span.start < start and _is_documentation(comment):
                 lines.append(comment.text[2:].removeprefix(" "))
             else:
-                kept.append(comment)
+                self._kept.append(comment)
         return "\n".join(lines)
 
     def others(self) -> tuple[Comment, ...]:
         """What documents nothing."""
-        return (*(self._kept or ()), *self.comments[self._next :])
+        return (*self._kept, *self._comments[self._next :])
 
 
 def _is_documentation(comment: Comment) -> bool:
     return comment.own_line and comment.text.startswith("##") and not comment.text.startswith("###")
 
 
-@dataclass(slots=True)
 class _Reading:
     """One run over a file: the parser, what the tokeniser found, and the errors so far."""
 
-    parser: Parser
-    found: Tokens
-    lexical: list[int]  # where the tokeniser's diagnostics begin, in order
-    diagnostics: list[Diagnostic]
-
-    def __init__(self, parser: Parser, found: Tokens, lexical: list[int]) -> None:
+    def __init__(self, parser: Parser, found: Tokens) -> None:
         self.parser = parser
         self.found = found
-        self.lexical = lexical
         self.diagnostics = list(found.diagnostics)
+        self._lexical = [diagnostic.span.start for diagnostic in found.diagnostics if diagnostic.span]
 
     def statements(self) -> Iterator[tuple[Piece, Statement | None]]:
         """Each piece of the file with its node. A broken piece is cut again wherever it looks like several."""
@@ -139,7 +126,7 @@ class _Reading:
         except UnexpectedToken as error:
             self._explain(error, tokens, "statement")
             return None
-        if self._has_lexical(tokens, {"E0105"}):
+        if self._has_lexical(tokens):
             return None
         if sum(token.type in _DEEPENING for token in tokens) > MAX_DEPTH and (deep := too_deep(statement)):
             self.diagnostics.append(deep)
@@ -149,13 +136,13 @@ class _Reading:
     def check_version(self, version: Version, is_first: bool) -> None:
         """Report an `nn` statement that is not the first one, or names no version there is."""
         if not is_first:
-            self.diagnostics.append(
-                Diagnostic("E0113", "the language version comes first", version.span, "expected at the top of the file")
-            )
+            message, label = "the language version comes first", "expected at the top of the file"
+            self.diagnostics.append(Diagnostic("E0113", message, version.span, label))
+        elif version.number > LANGUAGE_VERSION:
+            raise NncError(_newer(version))
         elif version.number < 1 or version.span.text.split()[-1] != str(version.number):
-            help_ = f"write `nn {LANGUAGE_VERSION}`"
-            message = "there is no such language version"
-            self.diagnostics.append(Diagnostic("E0107", message, version.span, helps=(help_,)))
+            message, helps = "there is no such language version", (f"write `nn {LANGUAGE_VERSION}`",)
+            self.diagnostics.append(Diagnostic("E0107", message, version.span, helps=helps))
 
     def _explain(self, error: UnexpectedToken, tokens: list[Token], start: str) -> None:
         """Report why `tokens` did not parse; in a braced section each entry is tried on its own."""
@@ -179,11 +166,10 @@ class _Reading:
             return error
         return None
 
-    def _has_lexical(self, tokens: list[Token], codes: Iterable[str] = ()) -> bool:
-        """Whether the tokeniser reported something (of these codes, if given) between the first token and the last."""
-        low = bisect_left(self.lexical, tokens[0].span.start)
-        high = bisect_left(self.lexical, tokens[-1].span.end)
-        return any(not codes or found.code in codes for found in self.found.diagnostics[low:high])
+    def _has_lexical(self, tokens: list[Token]) -> bool:
+        """Whether the tokeniser reported something between the first token and the last."""
+        first = bisect_left(self._lexical, tokens[0].span.start)
+        return first < len(self._lexical) and self._lexical[first] < tokens[-1].span.end
 
 
 def _parts(tokens: list[Token], start: str) -> list[tuple[list[Token], str]]:
@@ -197,7 +183,8 @@ def _parts(tokens: list[Token], start: str) -> list[tuple[list[Token], str]]:
     depth = 0
     for token in tokens[opening + 1 : -1]:
         depth += (token.type in OPENING) - (token.type in CLOSING)
-        if depth == 0 and token.type in ("COMMA", NEWLINE):
+        goes_on = token.type == NEWLINE and bool(part) and part[-1].type in DANGLING
+        if depth == 0 and token.type in ("COMMA", NEWLINE) and not goes_on:
             parts.append((part, inner))
             part = []
         else:
@@ -221,14 +208,6 @@ def _section_opening(tokens: list[Token]) -> int | None:
 
 def _type_at(tokens: list[Token], index: int) -> str:
     return tokens[index].type if index < len(tokens) else ""
-
-
-def _defined_names(tokens: list[Token]) -> list[Name]:
-    """The name that a broken statement would have defined."""
-    if tokens[0].type not in _DEFINING:
-        return []
-    named = tokens[1] if _type_at(tokens, 1) == "NAME" else tokens[0]
-    return [Name(named.text, named.span)] if named.type == "NAME" else []
 
 
 def _keyword_as_name(token: Token) -> Diagnostic:

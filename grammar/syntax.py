@@ -262,13 +262,8 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A whole file: its statements in order, and its comments, which only the formatter reads.
-
-    `broken` holds the names that statements with a syntax error would have defined: such a statement is left out,
-    and a later stage that meets one of these names stays silent, since the cause is reported already.
-    """
+    """A whole file: its statements in order, and its comments, which only the formatter reads."""
 
     source: SourceFile
     statements: tuple[Statement, ...]
     comments: tuple[Comment, ...]
-    broken: tuple[Name, ...] = ()

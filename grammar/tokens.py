@@ -25,7 +25,7 @@ _PLAIN = frozenset(
     {"NEWLINE", "EQUAL", "COMMA", "COLON", "LPAR", "RPAR", "LSQB", "RSQB", "LBRACE", "RBRACE"}
     | {"SIGN", "FACTOR", "POWER", "ARROW", "RANGE"}
 )
-_NUMBER = re.compile(r"(?:D(?:\.D?)?|\.D)(?:[eE][+-]?[0-9]+)?%?".replace("D", "[0-9]+(?:_[0-9]+)*"))
+_NUMBER = re.compile(r"(?:D(?:\.D?)?|\.D)(?:[eE][+-]?[0-9]+)?%?".replace("D", "(?:[0-9]+(?:_[0-9]+)*)"))
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
 _ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "t": "\t", "r": "\r"}
 
@@ -107,8 +107,9 @@ def _is_keyword(terminal: TerminalDef) -> bool:
 def _read_name(found: Tokens, source: SourceFile, start: int, end: int) -> int:
     """Add the name that starts at `start`; `\\w`, which ended it at `end`, is not quite what an identifier is."""
     text = source.text
-    while end < len(text) and text[end] > "\x7f" and ("_" + text[end]).isidentifier():
-        end += 1
+    if end < len(text) and text[end] > "\x7f":
+        while end < len(text) and ("_" + text[end]).isidentifier():
+            end += 1
     word = text[start:end]
     if not word.isascii():
         while end > start and not text[start:end].isidentifier():  # `x²` is the name `x`
@@ -143,7 +144,9 @@ def _read_number(found: Tokens, text: str, span: Span) -> None:
 def _malformed(text: str, span: Span) -> Diagnostic:
     helps: tuple[str, ...] = ()
     digits = re.match(r"[0-9][0-9_]*", text)
-    if digits and text[digits.end() :].isidentifier():
+    if re.fullmatch(r"0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+", text) and len(text) < 20:
+        helps = (f"numbers are decimal: write `{int(text, 0)}`",)
+    elif digits and text[digits.end() :].isidentifier():
         helps = (f"multiply with `*`: `{digits.group()}*{text[digits.end() :]}`; a name begins with a letter or `_`",)
     label = "expected digits, as in `28`, `1_000`, `0.5`, `1e-3` or `20%`"
     return Diagnostic("E0105", f"`{text}` is not a number", span, label, helps=helps)
