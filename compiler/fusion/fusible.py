@@ -6,7 +6,7 @@ one of these seen through a permuted view.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..expr import Expr, const, var
@@ -23,8 +23,8 @@ class Item:
     """One thing to fuse.
 
     kind: "leaf", "map", "row" (reduce along the last axis), "total" (reduce over `axes` "all" or "leading"), "matmul",
-    "gather", "scatter_add", "random", "reshape", "slice", "permute", "concat". `expr` and `compute`: of a map;
-    `operator`: of a reduction, which is done in `compute`. `forward`: some result of the program depends on it.
+    "gather", "scatter_add", "random", "reshape", "slice", "permute", "concat", "dropped". `expr` and `compute`: of a
+    map; `operator`: of a reduction, done in `compute`. `forward`: some result of the program depends on it.
     """
 
     id: int
@@ -48,6 +48,7 @@ class Fusible:
     items: list[Item]
     item_of: list[int]
     results: list[tuple[str, int]]
+    readers: list[int] = field(default_factory=list)      # of each node of the graph
 
 
 def make_fusible(graph: Graph) -> Fusible:
@@ -57,6 +58,7 @@ def make_fusible(graph: Graph) -> Fusible:
     """
     result = Fusible([], [], [])
     forward = _forward(graph)
+    result.readers = _reader_counts(graph)
     for id, node in enumerate(graph.nodes):
         first = len(result.items)
         result.item_of.append(_add_node(result, node))
@@ -92,6 +94,16 @@ def _forward(graph: Graph) -> list[bool]:
     return needed
 
 
+def _reader_counts(graph: Graph) -> list[int]:
+    counts = [0] * len(graph.nodes)
+    for reader in (*graph.nodes, *graph.updates):
+        for operand in reader.inputs if isinstance(reader, Node) else reader.operands:
+            counts[operand] += 1
+    for _, id in graph.results:
+        counts[id] += 1
+    return counts
+
+
 def _add_node(result: Fusible, node: Node) -> int:
     inputs = tuple([result.item_of[i] for i in node.inputs])
     if node.op == "stop_gradient":
@@ -125,6 +137,8 @@ def _add_reduce(result: Fusible, node: Node, operand: int, attrs: dict[str, Any]
     if not axes:
         return _add_copy(result, node, operand, attrs["operator"])
     if not kept:
+        if attrs["operator"] == "sum":
+            operand = _without_row_sum(result, node, operand)
         return _add_simple(result, node, operand, attrs, "all", node.type)
     last = len(shape) - 1
     if axes == (last,):
@@ -132,6 +146,16 @@ def _add_reduce(result: Fusible, node: Node, operand: int, attrs: dict[str, Any]
     if kept == (last,):
         return _add_simple(result, node, operand, attrs, "leading", node.type)
     return _add_permuted(result, node, operand, attrs, axes, kept)
+
+
+def _without_row_sum(result: Fusible, node: Node, operand: int) -> int:
+    """A sum of row sums is the sum of all: what is summed by rows, if nothing else reads the row sums."""
+    row = result.items[operand]
+    if row.kind != "row" or row.operator != "sum" or result.readers[node.inputs[0]] != 1:
+        return operand
+    (operand,) = row.inputs
+    row.kind, row.inputs = "dropped", ()
+    return operand
 
 
 def _add_copy(result: Fusible, node: Node, operand: int, operator: str) -> int:

@@ -30,6 +30,7 @@ from .groups import (
     fits,
     is_row,
 )
+from .words import describe
 
 
 class Grouping:
@@ -177,7 +178,25 @@ class Grouping:
             scalar = self.scalars.get(leaves_only)
             if scalar is not None and scalar.order >= latest and self.accepts(scalar, item, space, external, size):
                 return scalar, MAIN
+        if latest != LEAF:
+            self._note_apart(item, space, self.kernels[latest], external, size)
         return self.new_kernel(item, space, leaves_only=leaves_only), MAIN
+
+    def _note_apart(self, item: Item, space: Shape, kernel: Kernel, external: list[int], size: int) -> None:
+        """Say why an item starts a kernel of its own and does not join that of its latest operand."""
+        operands = [self.items[i] for i in external if self.ready[i] == kernel.order]
+        if kernel.size + size > BODY_LIMIT:
+            why = f"the step before it has {kernel.size} formulas already"
+        elif any(operand.kind in VIEWS or operand.kind == "concat" for operand in operands):
+            why = "it reads another shape of what the step before it makes"
+        elif any(self.level[operand.id] != MAIN for operand in operands):
+            why = "it waits for a sum over the batch"
+        elif item.kind == "row" and kernel.root is not None:
+            why = f"it needs whole rows, and a {self.items[kernel.root].kind} hands on single elements"
+        else:
+            why = "its shape is not that of the step before it"
+        words = describe(item, [self.items[i] for i in item.inputs])
+        self.notes.append(Note(item.origin, f"{words} starts a step of its own: {why}", False))
 
     def accepts(self, kernel: Kernel, item: Item, space: Shape, external: list[int], size: int) -> bool:
         if kernel.size + size > BODY_LIMIT:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ..expr import Expr, var, variables, walk
+from ..derivative import differentiate, in_terms_of_output, simplify
+from ..expr import Expr, apply, rename, var, variables, walk
 from ..kernels import FusedPrograms, Note
 from .fusible import Item
 
@@ -17,11 +18,30 @@ MOST_WORDS = 12
 
 @lru_cache(maxsize=1)
 def _activations() -> dict[Expr, str]:
+    """Formulas over x0, x1 that are an activation, or a gradient times an activation's slope."""
     from ..formulas.activations import ACTIVATIONS
 
-    formulas = {a.formula(_X0): name for name, a in ACTIVATIONS.items() if a.formula is not None}
-    formulas.pop(_X0, None)
-    return formulas
+    names: dict[Expr, str] = {}
+    for name, activation in ACTIVATIONS.items():
+        if activation.formula is None or activation.formula(_X0) is _X0:
+            continue
+        formula = activation.formula(_X0)
+        names.setdefault(formula, name)
+        names.setdefault(simplify(formula), name)
+        slope = differentiate(formula, "x0")
+        slopes = [slope, in_terms_of_output(slope, formula, "y")]
+        if activation.from_output is not None:
+            slopes.append(activation.from_output(var("y")))
+        for slope in slopes:
+            names.setdefault(_carried_back(slope), f"{name}'s slope")
+    names.pop(_X0 * var("x1"))      # exp's slope is any product
+    return names
+
+
+def _carried_back(slope: Expr) -> Expr:
+    """Gradient times slope, its operands numbered as those of a map are."""
+    product = simplify(apply("mul", var("g"), slope))
+    return rename(product, {name: f"x{k}" for k, name in enumerate(variables(product))})
 
 
 def describe(item: Item, operands: list[Item]) -> str:
