@@ -81,7 +81,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
-    """The `data` section: groups `train`, `validation`, `test` of (input or target name -> source), or one group `all` to split."""
+    """The `data` section: groups `train`, `validation`, `test` of (input or target name -> source), or one, `all`."""
 
     groups: tuple[tuple[str, tuple[tuple[str, Source], ...]], ...]
     split: Split | None = None

@@ -34,7 +34,7 @@ class TensorType:
 
     def concrete(self, batch: int) -> tuple[int, ...]:
         """The shape with the batch axis set to `batch` rows."""
-        return tuple(batch if dim == BATCH else dim for dim in self.shape)  # type: ignore[misc]
+        return tuple(batch if dim == BATCH else dim for dim in self.shape)
 
     def size_bytes(self, batch: int) -> int:
         return ITEM_SIZE[self.dtype] * prod(self.concrete(batch))

@@ -37,7 +37,9 @@ from .syntax import (
 from .tokens import Token, number_value
 
 Children = list[Any]
+Pair = tuple[Expression, Expression]
 Parameters = tuple[Parameter, ...]
+Pair = tuple[Expression, Expression]
 
 
 class Builder:
@@ -130,7 +132,7 @@ class Builder:
     def mapping(self, children: Children) -> Mapping:
         return Mapping(tuple(child for child in children if type(child) is tuple), _span(children))
 
-    def pair(self, children: Children) -> tuple[Expression, Expression]:
+    def pair(self, children: Children) -> Pair:
         return children[0], children[2]
 
     def range(self, children: Children) -> Range:

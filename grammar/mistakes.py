@@ -155,12 +155,11 @@ def _superfluous_section(place: _Place) -> Diagnostic | None:
     first = place.tokens[0]
     if place.type != "LBRACE" or place.start != "statement" or END not in place.expected:
         return None
+    helps: tuple[str, ...] = ()
     if first.type == "NAME":
         helps = (f"if it is an output, say so: `output {first.text} = ...`",)
     elif first.type == "LAYER":
         helps = ("a layer's settings are its arguments",)
-    else:
-        helps = ()
     message = "only an output has a section of its own"
     return Diagnostic("E0117", message, place.span, "expected the end of the line", helps=helps)
 

@@ -212,7 +212,7 @@ def _type_at(tokens: list[Token], index: int) -> str:
 
 def _keyword_as_name(token: Token) -> Diagnostic:
     word = token.text
-    helps = ()
+    helps: tuple[str, ...] = ()
     if word in ("input", "output", "param", "layer", "block", "model"):
         helps = (f"a statement `{word}` has a name of its own: `{word} NAME ...`",)
     elif word in ("train", "data"):

@@ -38,7 +38,7 @@ class Parser:
 
     def parse(self, tokens: list[Token], start: str) -> Any:
         """The node of `tokens`. Raises `lark.UnexpectedToken`."""
-        return self._tables.parse(tokens, start=start)  # type: ignore[arg-type]
+        return self._tables.parse(tokens, start=start)
 
 
 @cache

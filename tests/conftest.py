@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--bless", action="store_true", help="write the recorded texts anew; read the diff before a commit")
+    parser.addoption("--bless", action="store_true", help="write the recorded texts anew: read the diff")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from nnc.cli import main
 from nnc.grammar.catalogue import CATALOGUE
 from nnc.grammar.diagnostics import NncError

@@ -115,7 +115,7 @@ statements = st.one_of(
         Block, names, parameters, st.lists(plain_bindings, max_size=3).map(tuple), expressions, docs, st.just(AT)
     ),
     st.builds(Output, names, st.none() | expressions, entries(1), docs, st.just(AT)),
-    st.builds(Section, st.sampled_from(["train", "data"]).map(lambda word: Name(word, AT)), entries(2), docs, st.just(AT)),
+    st.builds(Section, st.sampled_from([Name("train", AT), Name("data", AT)]), entries(2), docs, st.just(AT)),
 )
 
 

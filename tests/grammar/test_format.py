@@ -35,7 +35,8 @@ def comments(text: str) -> list[str]:
     """What the comments of a text say, documentation included, in no order."""
     module = read(text)
     said = [comment.text.lstrip("# ") for comment in module.comments]
-    return sorted([*said, *(line.strip() for node in module.statements for line in node.doc.split("\n") if line.strip())])
+    docs = (line.strip() for node in module.statements for line in node.doc.split("\n"))
+    return sorted([*said, *(line for line in docs if line)])
 
 
 @settings(max_examples=150, deadline=None)
@@ -82,7 +83,7 @@ def test_comments_survive_and_the_second_time_changes_nothing(text: str) -> None
     once = formatted(text)
     assert comments(once) == comments(text)
     assert formatted(once) == once
-    ours = [node for node in without_places(read(text))[1]]
+    ours = list(without_places(read(text))[1])
     theirs = [node for node in without_places(read(once))[1] if node[0] != "Version"]
     assert [node[1:-1] for node in theirs] == [node[1:-1] for node in ours]
 
