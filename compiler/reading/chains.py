@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from nnc.grammar import syntax
 from nnc.grammar.diagnostics import NncError
@@ -20,6 +21,8 @@ from .constants import DEEPEST, evaluate, text_of, too_deep
 from .naming import OPERATORS, Namer, Place, is_constant, step_label
 from .scope import BlockDefinition, Constant, Deferred, Faulty, Scope, SharedLayer, Tensor, names_in, undefined, what
 from .steps import callable_entity, called, combine_help, layer_definition, registered, stacked_shared
+
+T = TypeVar("T")
 
 MOST_LAYERS: Final = 200_000
 DEEPEST_BLOCK: Final = 32
@@ -108,7 +111,7 @@ class Chains:
         source, steps = arrow.source, iter(arrow.steps)
         try:
             if isinstance(source, syntax.Tuple):
-                values = self._each(source.items, scope, namer, depth)
+                values = self._each(source.items, lambda item: self._value(item, scope, namer, depth + 1))
             else:
                 values = (self._value(source, scope, namer, depth + 1),)
             for step in steps:
@@ -126,12 +129,12 @@ class Chains:
         if callable_entity(callee, names) is None:
             bind(callee.name, layer_definition(callee, names).hyperparameters, arguments, names, step.span)
 
-    def _each(self, items: tuple[syntax.Expression, ...], scope: Scope, namer: Namer, depth: int) -> tuple[str, ...]:
-        """The values of a tuple; all that is wrong with its items is reported."""
+    def _each(self, items: Iterable[syntax.Expression], value_of: Callable[[syntax.Expression], T]) -> tuple[T, ...]:
+        """The values of independent expressions; all that is wrong with any of them is reported."""
         values, is_faulty = [], False
         for item in items:
             try:
-                values.append(self._value(item, scope, namer, depth + 1))
+                values.append(value_of(item))
             except NncError as error:
                 self.problems.add(*error.diagnostics)
                 is_faulty = True
@@ -147,9 +150,10 @@ class Chains:
         while isinstance(left, syntax.Binary) and not is_constant(left, scope):
             chain.append(left)
             left = left.left
-        value = self._operand(left, scope, namer, depth)
-        for binary in reversed(chain):
-            other = self._operand(binary.right, scope, namer, depth)
+        chain.reverse()
+        operands = (left, *(binary.right for binary in chain))
+        value, *others = self._each(operands, lambda operand: self._operand(operand, scope, namer, depth))
+        for binary, other in zip(chain, others, strict=True):
             value = self._combined(binary, value, other, namer)
         if isinstance(value, float):
             raise fault("E0309", "a number is no tensor", expression.span, "expects a tensor")
