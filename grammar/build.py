@@ -39,7 +39,6 @@ from .tokens import Token, number_value
 Children = list[Any]
 Pair = tuple[Expression, Expression]
 Parameters = tuple[Parameter, ...]
-Pair = tuple[Expression, Expression]
 
 
 class Builder:
