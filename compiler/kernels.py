@@ -114,11 +114,13 @@ def step_lines(number: int, step: Step, sigil: str = "%") -> list[str]:
 
 
 def reduction_lines(reduction: Reduction, sigil: str) -> list[str]:
+    """A reduction as text, its body further in."""
     head = f"    {reduction.operator} of {reduction.expr} over {reduction.axes} in {reduction.dtype}"
     return [head, *body_lines(reduction.body, "      ", sigil)]
 
 
 def body_lines(body: Body, indent: str, sigil: str) -> list[str]:
+    """Operands, statements and stores of a body, one per line."""
     lines = [f"{indent}{name} = {sigil}{id}" for name, id in body.operands]
     for statement in body.statements:
         kind = "" if statement.kind == "map" else f"{statement.kind} "
@@ -128,6 +130,7 @@ def body_lines(body: Body, indent: str, sigil: str) -> list[str]:
 
 
 def attr_text(value: object) -> str:
+    """An attribute as a spec would write it."""
     if isinstance(value, float):
         return number_text(value)
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -122,6 +122,7 @@ class Node:
 
 
 def read_plan(node: Node) -> Plan:
+    """The plan that a JSON document holds."""
     node.only(
         "nnc_plan", "model", "seed", "batch_size", "arena_bytes", "variables", "buffers", "programs", "inputs",
         "outputs", "targets", "terms", "adaptations",

@@ -86,6 +86,7 @@ def _joined(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def covers(outer: Sequence[tuple[int, int]], inner: Runs) -> bool:
+    """Whether every run of `inner` lies within one of `outer`."""
     for start, end in inner:
         index = bisect_left(outer, (start + 1,)) - 1
         if index < 0 or outer[index][1] < end:
@@ -94,6 +95,7 @@ def covers(outer: Sequence[tuple[int, int]], inner: Runs) -> bool:
 
 
 def disjoint(a: Runs, b: Runs) -> bool:
+    """Whether no run of `a` overlaps one of `b`."""
     i = j = 0
     while i < len(a) and j < len(b):
         if a[i][1] <= b[j][0]:

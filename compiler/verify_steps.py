@@ -44,6 +44,7 @@ def check_step(step: Step, types: Sequence[TensorType]) -> None:
 
 
 def check_type(type: TensorType, what: str) -> None:
+    """Requires a dtype of ours and a shape of plausible lengths, the batch first if there is one."""
     require(type.dtype in ITEM_SIZE, f"{what} has no dtype of ours")
     for axis, dim in enumerate(type.shape):
         known = (dim == BATCH and axis == 0) or (isinstance(dim, int) and 1 <= dim <= 2**40)

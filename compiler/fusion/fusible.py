@@ -96,8 +96,9 @@ def _forward(graph: Graph) -> list[bool]:
 
 def _reader_counts(graph: Graph) -> list[int]:
     counts = [0] * len(graph.nodes)
-    for reader in (*graph.nodes, *graph.updates):
-        for operand in reader.inputs if isinstance(reader, Node) else reader.operands:
+    read = [node.inputs for node in graph.nodes] + [update.operands for update in graph.updates]
+    for operands in read:
+        for operand in operands:
             counts[operand] += 1
     for _, id in graph.results:
         counts[id] += 1

@@ -35,6 +35,7 @@ def constant_key(value: Value) -> object:
 
 
 def lay_out(scheduled: FusedPrograms, batch_size: int) -> Layout:
+    """Places for what outlives a step, and above them for what each program makes, at `batch_size` rows."""
     fixed, fixed_bytes = _place_fixed(scheduled)
     base = aligned(fixed_bytes, 64)
     programs, arena_bytes = [], fixed_bytes

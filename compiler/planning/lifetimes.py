@@ -108,6 +108,7 @@ def program_lower_bound(program: FusedProgram, batch_size: int) -> int:
 
 
 def fixed_roots(program: FusedProgram) -> list[int]:
+    """Variables and constants that a program touches."""
     values = program.values
     touched = {values[id].root for step in program.steps for id in (*reads(step), *writes(step))}
     return sorted(root for root in touched if values[root].kind in ("variable", "constant"))
