@@ -109,7 +109,7 @@ def _unnamed(place: _Place) -> Diagnostic:
         return Diagnostic("E0115", "this value has no name", whole, helps=helps)
     if place.type == "COLON":
         return Diagnostic("E0115", message, word.span, label, helps=(f"did you mean `input {_line(place)}`?",))
-    if place.type == "NAME":
+    if place.type in ("NAME", "LBRACE"):
         return Diagnostic("E0115", message, word.span, "expected " + _list([f"`{name}`" for name in STATEMENTS]))
     if place.type == END:
         return Diagnostic("E0116", f"`{word.text}` has no value", place.span, "expected `=` and a value")
@@ -246,7 +246,7 @@ def _expected(place: _Place) -> str:
         named = [word for word in named if word != "`(`"]
     words += named
     if not words:
-        words = ["`->` or an operator"] if "ARROW" in types else ["an operator"]
+        words = ["`..`" if "RANGE" in types else "`->` or an operator" if "ARROW" in types else "an operator"]
     return "expected " + _list(words)
 
 

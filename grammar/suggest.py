@@ -11,7 +11,7 @@ def nearest(word: str, candidates: Iterable[str], limit: int = 3) -> tuple[str, 
     """The `limit` best near misses of `word`, best first; empty where nothing is near.
 
     Case and underscores do not count (`LeakyReLU` finds `leaky_relu`); about one slip in three letters is forgiven;
-    a beginning (`batch`), and initials in either direction (`lr`, `mean_squared_error`) are understood.
+    a beginning (`batch`, `training`), and initials in either direction (`lr`, `mean_squared_error`) are understood.
     """
     wanted = _plain(word)
     ranked = []
@@ -35,7 +35,7 @@ def _cost(word: str, wanted: str, candidate: str) -> float | None:
     allowed = max(len(wanted), len(known)) // 3 if min(len(wanted), len(known)) > 2 else 0
     distance = _distance(wanted, known, allowed)
     costs = [float(distance)] if distance is not None else []
-    if len(wanted) >= 3 and known.startswith(wanted):
+    if (len(wanted) >= 3 and known.startswith(wanted)) or (len(known) >= 5 and wanted.startswith(known)):
         costs.append(_PREFIX_COST)
     if wanted == _initials(candidate) or _initials(word) == known:
         costs.append(1.0)

@@ -61,7 +61,7 @@ LINES = st.sampled_from(
         "output o { loss = mse, weight = 0.1 }",
         "train {\n  a = 1, b = 2\n}",
         "train {\n  optimizer = sgd(\n learning_rate = 0.1 )\n}",
-        "data {\n  train { a = idx(\"a\"), b = idx(\"b\") }\n  test { a = idx(\"c\") }\n  w = { 1: 2,\n 3: 4 }\n}",
+        'data {\n  train { a = idx("a"), b = idx("b") }\n  test { a = idx("c") }\n  w = { 1: 2,\n 3: 4 }\n}',
         "## documentation",
         "",
         "   ",
