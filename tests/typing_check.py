@@ -8,25 +8,28 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LINKS = ROOT / "build" / "typing"
-FOLDERS = ("grammar", "compiler", "runtime", "specs")
+PACKAGES = {"nnc": "nnc"} | {name: f"nnc/{name}" for name in ("grammar", "compiler", "runtime", "specs")}
 
 
 def lay_links() -> int:
     """Make build/typing/nnc look as if installed; gives how many Python files it then holds."""
-    package = LINKS / "nnc"
-    package.mkdir(parents=True, exist_ok=True)
-    for old in package.iterdir():
-        old.unlink()
-    inside = [path for path in (ROOT / "nnc").iterdir() if path.name != "__pycache__"]
-    for source in [*inside, *(ROOT / folder for folder in FOLDERS)]:
-        (package / source.name).symlink_to(source)
-    return sum(len(list((ROOT / folder).rglob("*.py"))) for folder in ("nnc", *FOLDERS))
+    shutil.rmtree(LINKS, ignore_errors=True)
+    count = 0
+    for folder, package in PACKAGES.items():
+        for source in (ROOT / folder).rglob("*.py"):
+            link = LINKS / package / source.relative_to(ROOT / folder)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(source)
+            count += 1
+    (LINKS / "nnc" / "py.typed").touch()
+    return count
 
 
 def check() -> str:
