@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
+from .builder import Builder
 from .expanding import Use, expand_layers
 from .expr import square, var
-from .graph import Adaptation, Builder, Graph, Variable
+from .graph import Adaptation, Graph, Variable
 from .ops.elementwise import sum_to
 from .options import Choice
 from .types import Shape, TensorType

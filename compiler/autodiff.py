@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from .builder import Builder
 from .clipping import clipped
 from .expr import var
-from .graph import Builder, Graph, Programs, Variable
+from .graph import Graph, Programs, Variable
 from .network import Network
 from .ops import OPS
 from .updates import add_updates

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .builder import Builder
 from .expr import const, maximum, minimum, sqrt, square, var
-from .graph import Builder
 from .judging import total_of, total_of_elements
 from .options import TrainConfig
 

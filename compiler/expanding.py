@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from .builder import Builder
 from .expr import var
-from .graph import Builder, Update, Variable
+from .graph import Update, Variable
 from .layers import LAYERS
 from .layers.definition import Expansion, LayerDef, Weight
 from .network import Layer, Network

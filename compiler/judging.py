@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 
+from .builder import Builder
 from .expanding import Forward, Owned
 from .expr import Expr, equal, var, where
 from .formulas.definition import Loss
 from .formulas.losses import LOSSES, row_mean
 from .formulas.metrics import METRICS
 from .formulas.regularizers import REGULARIZERS
-from .graph import Builder, Term, Variable
+from .graph import Term, Variable
 from .network import Network
 from .options import Choice, OutputConfig
 from .types import TensorType

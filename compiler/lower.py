@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .adaptation import lower_adaptation
+from .builder import Builder
 from .expanding import LEARNING_RATE_SCALE, STEP, Owned, Use, expand_layers, in_sequence, uses_of
-from .graph import Builder, Graph, Programs, Variable
+from .graph import Graph, Programs, Variable
 from .judging import Judgement, judge
 from .network import Network
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from .builder import Builder
 from .derivative import simplify as simplify_expr
 from .expr import Expr, apply, const, var
-from .graph import Builder, Graph, Node, Programs, Update, Variable
+from .graph import Graph, Node, Programs, Update, Variable
 from .simplify_map import attr_of, simplify_map
 
 _X0 = var("x0")

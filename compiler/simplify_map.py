@@ -8,9 +8,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from .builder import Builder
 from .derivative import simplify as simplify_expr
 from .expr import PREDICATES, Expr, const, substitute, var, variables, walk
-from .graph import Builder, Node
+from .graph import Node
 from .ops.elementwise import OPERAND_NAMES, broadcast_shapes, rename_operands
 from .types import Shape
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .builder import Builder
 from .derivative import simplify
 from .expr import Expr, const, substitute, var, variables
 from .formulas.optimizers import OPTIMIZERS
 from .formulas.schedules import SCHEDULES
-from .graph import Builder, Update, Variable
+from .graph import Update, Variable
 from .ops.elementwise import rename_operands
 from .options import Choice, TrainConfig
 

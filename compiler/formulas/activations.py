@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from ..builder import Builder
 from ..expr import (
     Expr,
     absolute,
@@ -27,7 +28,6 @@ from ..expr import (
     var,
     where,
 )
-from ..graph import Builder
 from .definition import Activation
 
 # Klambauer et al., "Self-Normalizing Neural Networks" (2017), equation 14

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ..builder import Builder
 from ..expr import Expr
-from ..graph import Builder
 from ..options import Choice
 
 Defaults = Mapping[str, Any]  # argument name -> default, in positional order

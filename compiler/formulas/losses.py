@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ..builder import Builder
 from ..expr import (
     Expr,
     Operand,
@@ -25,7 +26,6 @@ from ..expr import (
     var,
     where,
 )
-from ..graph import Builder
 from .activations import row_sum, shifted
 from .definition import Loss
 

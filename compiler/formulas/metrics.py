@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any, Final
 
+from ..builder import Builder
 from ..expr import Expr, equal, logical_and, maximum, sqrt, square, var, where
-from ..graph import Builder
 from .activations import row_sum
 from .definition import Loss, Metric
 from .losses import LOSSES, at_class, class_index

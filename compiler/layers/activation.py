@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..builder import Builder
 from ..expr import var
 from ..formulas.activations import ACTIVATIONS
 from ..formulas.definition import Activation
-from ..graph import Builder
 from ..options import Choice, Value
 from ..types import TensorType
 from .definition import Arguments, Expansion, Hyperparameter, LayerDef, ShapeProblem

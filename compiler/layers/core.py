@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..builder import Builder
 from ..expr import var
-from ..graph import Builder
 from ..options import Choice
 from ..types import BATCH, TensorType
 from .activation import activate

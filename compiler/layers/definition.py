@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..graph import Builder
+from ..builder import Builder
 from ..options import Choice, Value
 from ..types import TensorType
 

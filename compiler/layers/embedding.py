@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..builder import Builder
 from ..expr import equal, var, where
-from ..graph import Builder
 from ..options import Choice
 from ..types import TensorType
 from .definition import Arguments, Expansion, Hyperparameter, LayerDef, Weight

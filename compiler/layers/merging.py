@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .. import expr
+from ..builder import Builder
 from ..expr import Expr
-from ..graph import Builder
 from ..types import Dim, Shape, TensorType
 from .definition import Arguments, Expansion, LayerDef, ShapeProblem
 from .reading import require_float

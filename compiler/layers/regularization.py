@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..builder import Builder
 from ..expr import var, where
-from ..graph import Builder
 from ..types import TensorType
 from .definition import Arguments, Expansion, Hyperparameter, LayerDef
 from .reading import float_of, require_float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from ..graph import Builder
+from ..builder import Builder
 from ..types import BATCH, Shape, TensorType
 from .definition import Arguments, Expansion, Hyperparameter, LayerDef, ShapeProblem
 from .reading import int_of, require_axis, size_of

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..derivative import differentiate, in_terms_of_output, simplify
 from ..expr import Expr, apply, substitute, var, variables, walk
+from ..graph import Node
 from ..types import BATCH, Dim, Shape, TensorType
-from .definition import Array, OpAttrs, OpDef
+from .definition import Array, GraphBuilder, OpAttrs, OpDef
 from .scalar import evaluate as evaluate_scalar
-
-if TYPE_CHECKING:
-    from ..graph import Builder, Node
 
 OPERAND_NAMES = tuple(f"x{k}" for k in range(64))
 _IDENTITY = var("x0")
@@ -96,7 +93,7 @@ def rename_operands(expr: Expr, names: tuple[str, ...]) -> Expr:
     return substitute(expr, {var(name): var(OPERAND_NAMES[k]) for k, name in enumerate(names)})
 
 
-def _vjp_map(builder: Builder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
+def _vjp_map(builder: GraphBuilder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
     if not node.type.is_float:
         return (None,) * len(node.inputs)
     attrs = dict(node.attrs)
@@ -125,7 +122,7 @@ def _vjp_map(builder: Builder, node: Node, id: int, gradient: int) -> tuple[int 
     return tuple(gradients)
 
 
-def sum_to(builder: Builder, node: int, shape: Shape) -> int:
+def sum_to(builder: GraphBuilder, node: int, shape: Shape) -> int:
     """`node` summed over the axes along which a tensor of `shape` was broadcast to it."""
     full = builder.type(node).shape
     if full == shape:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from ..graph import Node
 from ..types import BATCH, TensorType
-from .definition import Array, OpAttrs, OpDef
-
-if TYPE_CHECKING:
-    from ..graph import Builder, Node
+from .definition import Array, GraphBuilder, OpAttrs, OpDef
 
 
 def _infer(inputs: tuple[TensorType, ...], attrs: OpAttrs) -> TensorType:
@@ -32,7 +28,7 @@ def _evaluate(arrays: tuple[Array, ...], attrs: OpAttrs, rows: int) -> Array:
     return product
 
 
-def _vjp(builder: Builder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
+def _vjp(builder: GraphBuilder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
     a, b = node.inputs
     match node.attr("transpose_a"), node.attr("transpose_b"):
         case False, False:  # c = a b

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from ..expr import const
+from ..graph import Node
 from ..types import BATCH, INTEGER_DTYPES, Shape, TensorType
-from .definition import Array, OpAttrs, OpDef
-
-if TYPE_CHECKING:
-    from ..graph import Builder, Node
+from .definition import Array, GraphBuilder, OpAttrs, OpDef
 
 
 def _row_size(shape: Shape) -> int:
@@ -39,7 +35,7 @@ def _evaluate_reshape(arrays: tuple[Array, ...], attrs: OpAttrs, rows: int) -> A
     return arrays[0].reshape(TensorType("float32", attrs["shape"]).concrete(rows))
 
 
-def _vjp_reshape(builder: Builder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
+def _vjp_reshape(builder: GraphBuilder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
     return (builder.reshape(gradient, builder.type(node.inputs[0]).shape),)
 
 
@@ -58,7 +54,7 @@ def _infer_concat(inputs: tuple[TensorType, ...], attrs: OpAttrs) -> TensorType:
     return first.with_shape((*first.shape[:axis], length, *first.shape[axis + 1 :]))
 
 
-def _vjp_concat(builder: Builder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
+def _vjp_concat(builder: GraphBuilder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
     axis, start = _int_attr(node, "axis"), 0
     gradients = []
     for operand in node.inputs:
@@ -83,7 +79,7 @@ def _evaluate_slice(arrays: tuple[Array, ...], attrs: OpAttrs, rows: int) -> Arr
     return part
 
 
-def _vjp_slice(builder: Builder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
+def _vjp_slice(builder: GraphBuilder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
     operand = builder.type(node.inputs[0])
     axis, start, stop = (_int_attr(node, name) for name in ("axis", "start", "stop"))
     dim = operand.shape[axis]
@@ -108,7 +104,7 @@ def _infer_gather(inputs: tuple[TensorType, ...], attrs: OpAttrs) -> TensorType:
     return TensorType(table.dtype, (*indices.shape, table.shape[1]))
 
 
-def _vjp_gather(builder: Builder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
+def _vjp_gather(builder: GraphBuilder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
     table, indices = node.inputs
     if not builder.type(table).is_float:
         return None, None
@@ -129,7 +125,7 @@ def _evaluate_scatter_add(arrays: tuple[Array, ...], attrs: OpAttrs, rows: int) 
     return sums.astype(values.dtype)
 
 
-def _vjp_scatter_add(builder: Builder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
+def _vjp_scatter_add(builder: GraphBuilder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
     return None, builder.gather(gradient, node.inputs[0])
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from ..expr import const, equal, var, where
+from ..graph import Node
 from ..types import TensorType
-from .definition import Array, OpAttrs, OpDef
-
-if TYPE_CHECKING:
-    from ..graph import Builder, Node
+from .definition import Array, GraphBuilder, OpAttrs, OpDef
 
 _X0, _X1, _X2 = var("x0"), var("x1"), var("x2")
 
@@ -51,7 +47,7 @@ def _evaluate(arrays: tuple[Array, ...], attrs: OpAttrs, rows: int) -> Array:
             return np.asarray(x.argmax(axis=axes[0], keepdims=True), np.int64)
 
 
-def _vjp(builder: Builder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
+def _vjp(builder: GraphBuilder, node: Node, id: int, gradient: int) -> tuple[int | None, ...]:
     """A sum spreads its gradient; an extreme gives it to the elements that attain it, in equal shares, as JAX does."""
     (x,) = node.inputs
     operand = builder.type(x)

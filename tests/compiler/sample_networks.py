@@ -9,10 +9,11 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
+from nnc.compiler.builder import Builder
 from nnc.compiler.evaluate import evaluate
 from nnc.compiler.formulas.losses import LOSSES
 from nnc.compiler.formulas.optimizers import OPTIMIZERS
-from nnc.compiler.graph import Builder, Graph, Variable
+from nnc.compiler.graph import Graph, Variable
 from nnc.compiler.layers import LAYERS
 from nnc.compiler.network import Layer, Network
 from nnc.compiler.options import Choice, OutputConfig, TrainConfig, Value

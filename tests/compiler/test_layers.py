@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nnc.compiler.builder import Builder
 from nnc.compiler.evaluate import evaluate
-from nnc.compiler.graph import Builder, Variable
+from nnc.compiler.graph import Variable
 from nnc.compiler.layers import ALIASES, LAYERS
 from nnc.compiler.layers.definition import REQUIRED, Expansion, Hyperparameter, LayerDef, ShapeProblem
 from nnc.compiler.options import Choice, Value

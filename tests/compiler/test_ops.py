@@ -9,9 +9,10 @@ import pytest
 from sample_networks import numeric_gradient
 
 from nnc.compiler.autodiff import gradients_of
+from nnc.compiler.builder import Builder
 from nnc.compiler.evaluate import evaluate
 from nnc.compiler.expr import cos, exp, maximum, var, where
-from nnc.compiler.graph import Builder, Variable
+from nnc.compiler.graph import Variable
 from nnc.compiler.ops import OPS, philox
 from nnc.compiler.ops.elementwise import broadcast_shapes
 from nnc.compiler.options import Choice

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from sample_networks import in_float64, numeric_gradient
 
 from nnc.compiler.autodiff import gradients_of
+from nnc.compiler.builder import Builder
 from nnc.compiler.evaluate import evaluate
 from nnc.compiler.expr import Expr, const, maximum, rsqrt, sigmoid, square, tanh, var, where
-from nnc.compiler.graph import Builder, Graph, Variable
+from nnc.compiler.graph import Graph, Variable
 from nnc.compiler.options import Choice
 from nnc.compiler.simplify import remove_dead_nodes, simplify_graph
 from nnc.compiler.types import BATCH, TensorType

@@ -9,6 +9,7 @@ import pytest
 from recording import arrays, cases, index
 
 from nnc.compiler.autodiff import gradients_of
+from nnc.compiler.builder import Builder
 from nnc.compiler.evaluate import evaluate
 from nnc.compiler.expr import var
 from nnc.compiler.formulas.activations import ACTIVATIONS
@@ -18,7 +19,7 @@ from nnc.compiler.formulas.metrics import METRICS
 from nnc.compiler.formulas.optimizers import OPTIMIZERS
 from nnc.compiler.formulas.regularizers import REGULARIZERS
 from nnc.compiler.formulas.schedules import SCHEDULES
-from nnc.compiler.graph import Builder, Variable
+from nnc.compiler.graph import Variable
 from nnc.compiler.ops.scalar import evaluate as evaluate_scalar
 from nnc.compiler.options import Choice
 from nnc.compiler.types import TensorType
