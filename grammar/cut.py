@@ -111,7 +111,11 @@ def _is_indented(tokens: list[Token], opening: int) -> bool:
 
 
 def _at_margin(token: Token) -> bool:
-    return token.span.source.position(token.span.start)[1] == 1
+    return _column(token) == 1
+
+
+def _column(token: Token) -> int:
+    return token.span.source.position(token.span.start)[1]
 
 
 def _statement_end(tokens: list[Token], brackets: _Brackets, start: int) -> tuple[int, int | None]:
@@ -166,7 +170,8 @@ def _bracket_errors(
         if token.type in OPENING:
             if index == unclosed or index < closed or unclosed is None:
                 explained = _close_outside(tokens, partners, index, end)
-                yield _unclosed(tokens, index, explained, end)
+                guilty = _outdented(tokens, partners, index, explained) if explained == end else index
+                yield _unclosed(tokens, guilty, explained if guilty == index else partners[guilty], end)
         elif not strays:
             strays = True
             opening = BRACKETS[CLOSING[token.type]]
@@ -179,6 +184,24 @@ def _close_outside(tokens: list[Token], partners: dict[int, int], opening: int, 
         if -1 < partners.get(index, -1) < opening:
             return index
     return end
+
+
+def _outdented(tokens: list[Token], partners: dict[int, int], opening: int, end: int) -> int:
+    """The brace that was really left open: one inside whose partner is further left than its own line, or `opening`.
+
+    Brackets pair from the inside, so of two braces with one `}` the outer one seems open, whichever was forgotten.
+    """
+    line_start = opening
+    for index in range(opening + 1, end):
+        token = tokens[index]
+        if tokens[index - 1].type == NEWLINE:
+            line_start = index
+        partner = partners.get(index, -1)
+        if token.type != "LBRACE" or partner < index or tokens[partner - 1].type != NEWLINE:
+            continue
+        if line_start > opening and _column(tokens[partner]) < _column(tokens[line_start]):
+            return index
+    return opening
 
 
 def _unclosed(tokens: list[Token], opening: int, outside: int, end: int) -> Diagnostic:

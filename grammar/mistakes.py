@@ -88,6 +88,8 @@ def _no_statement(place: _Place) -> Diagnostic:
         helps = ("put `{` at the end of the line before",)
     elif place.type == "ARROW":
         helps = ("an arrow needs a value to its left: `NAME = x -> Dense(1)`",)
+    elif place.type == "FACTOR":
+        helps = ("a comment begins with `#`",)
     elif place.type in _VALUE_STARTS:
         helps = ("give the value a name: `NAME = ...`",)
     return Diagnostic("E0115", f"no statement begins with {found}", place.span, "expected a statement", helps=helps)
@@ -129,6 +131,9 @@ def _separator(place: _Place) -> Diagnostic | None:
         return Diagnostic("E0109", message, place.span, "expected `:`", helps=("write `:`",))
     if place.type == "COLON" and "EQUAL" in place.expected:
         return Diagnostic("E0109", "`:` gives a type, not a value", place.span, "expected `=`", helps=("write `=`",))
+    if place.type == "COLON" and "LBRACE" in place.expected:
+        helps = ("write `{` and, at the end, `}`",)
+        return Diagnostic("E0109", "`:` opens no section and no block", place.span, "expected `{`", helps=helps)
     is_key = previous is not None and previous.type in ("NAME", "STRING")
     if is_key and "EQUAL" in place.expected and place.type in _VALUE_STARTS - {"LBRACE", "LPAR", "LSQB"}:
         if "COMMA" in place.expected:
@@ -200,11 +205,14 @@ def _early_end(place: _Place) -> Diagnostic | None:
     elif place.tokens[0].type == "INPUT" and place.index == 2:
         message = f"the input `{place.tokens[1].text}` has no type"
         helps = (f"give the type of one sample: `input {place.tokens[1].text}: float32[...]`",)
-    return Diagnostic("E0116", message, place.span, _expected(place), helps=helps)
+    return Diagnostic("E0116", message, place.span, _expected(place), helps=helps or _advice(place))
 
 
 def _advice(place: _Place) -> tuple[str, ...]:
+    """What to do about an error of no other kind, where one thing is likely."""
     token, previous, first = place.token, place.previous, place.tokens[0]
+    if first.type == "PARAM" and any(found.type == "IN" for found in place.tokens[: place.index]):
+        return ("behind `in` stands a range, `1..4096`, or a list, `[relu, tanh]`",)
     if token is None or previous is None:
         return ()
     if first.type == "MODEL" and place.index >= 2 and token.type in ("SIGN", "NAME", "NUMBER", "FACTOR"):
@@ -212,6 +220,10 @@ def _advice(place: _Place) -> tuple[str, ...]:
         return (f"a name has letters, digits and `_` alone: `{'_'.join(parts)}`",)
     if token.type == "STRING" and "NAME" in place.expected and token.text.isidentifier():
         return (f"names stand without quotes: `{token.text}`",)
+    if token.type == "LPAR" and previous.type == "RPAR":
+        return ("a tensor goes into a layer by an arrow: `x -> Dense(64)`",)
+    if token.type == "COMMA" and first.type == "OUTPUT" and "LBRACE" in place.expected:
+        return ("what concerns an output stands in braces: `{ loss = mse }`",)
     if token.type == "RANGE":
         return ("a range stands in a list, in an index, or behind `in`",)
     return ()

@@ -23,6 +23,7 @@ from .syntax import Comment, Module, Statement, Version
 from .tokens import NEWLINE, Token, Tokens
 
 LANGUAGE_VERSION = 1
+_SECTIONED = frozenset({"OUTPUT", "TRAIN", "DATA", "BLOCK"})
 _DEEPENING = frozenset({*OPENING, "SIGN", "FACTOR", "POWER"})
 
 
@@ -175,7 +176,8 @@ class _Reading:
 def _parts(tokens: list[Token], start: str) -> list[tuple[list[Token], str]]:
     """The braced entries of a statement or an entry, and the statement without them; none where nothing is braced."""
     opening = _section_opening(tokens)
-    if opening is None or tokens[-1].type != "RBRACE":
+    is_sectioned = start == "entry" or tokens[0].type in _SECTIONED
+    if opening is None or not is_sectioned or tokens[-1].type != "RBRACE":
         return []
     inner = "body_item" if tokens[0].type == "BLOCK" else "entry"
     parts: list[tuple[list[Token], str]] = []
