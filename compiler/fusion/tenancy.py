@@ -72,9 +72,10 @@ class Values:
         return place
 
     def feeds(self) -> tuple[tuple[str, int], ...]:
-        """Name and value of everything that is fed."""
+        """Name and value of everything that is fed, in the order in which the graph names it: the spec's."""
         feeds = []
-        for id, value in enumerate(self._values):
+        for _, id in sorted(self._of.items()):
+            value = self._values[id]
             if value is not None and value.kind == "input" and value.root == id:
                 feeds.append((value.name, id))
         return tuple(feeds)
