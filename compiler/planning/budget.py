@@ -10,7 +10,7 @@ from nnc.grammar.diagnostics import Diagnostic
 from ..kernels import FusedProgram, FusedPrograms, Value
 from .layout import Layout, arena_lower_bound, lay_out
 from .lifetimes import Lifetimes, fixed_roots
-from .placement import Tenant
+from .tenants import Tenant
 
 LARGEST_BATCH: Final = 2**24
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from ..kernels import FusedPrograms, Value
 from ..types import ITEM_SIZE, TensorType
 from .lifetimes import Lifetimes, fixed_roots, lifetimes
-from .placement import aligned, alignment, lower_bound, place
+from .placement import place
+from .tenants import aligned, alignment, lower_bound
 
 
 @dataclass(frozen=True, slots=True)

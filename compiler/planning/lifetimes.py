@@ -9,7 +9,7 @@ from ..kernels import FusedProgram, Value, reads, writes
 from ..plan import Step
 from ..types import ITEM_SIZE
 from ..views import row_major
-from .placement import Tenant, alignment, lower_bound
+from .tenants import Tenant, alignment, lower_bound
 
 
 @dataclass(frozen=True, slots=True)
