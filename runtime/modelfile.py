@@ -1,8 +1,9 @@
 """A trained model as one `.safetensors` file.
 
 Tensors: every variable of the plan that outlives an epoch (weights, statistics, optimizer slots, scalars), by name.
-Metadata: the canonical spec, the plan as JSON, versions, params, training settings and history, with a SHA-256 of each
-part and of the tensors. Any safetensors reader opens it; nothing in it can execute code. `load` believes nothing:
+Metadata: the canonical spec, the plan as JSON, versions, params, training settings, history, provenance and the texts
+that categories stand for, with a SHA-256 of each part and of the tensors. A checkpoint is a model file that also has
+`progress` and, under names that begin with `progress/`, the arrays that going on needs. Any safetensors reader opens it; nothing in it can execute code. `load` believes nothing:
 hashes, types and the plan's proof are checked before a model is made of it.
 """
 
@@ -10,35 +11,41 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import struct
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from nnc.compiler.options import OutputConfig, TrainConfig, Value
 from nnc.compiler.plan import Plan
-from nnc.grammar.diagnostics import DataError, Diagnostic, UsageError
+from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.runtime.protocol import Array, Session
 
 from .history import History
 from .metrics import ACCUMULATOR
 from .settings import outputs_from_json, outputs_to_json, train_from_json, train_to_json
+from .whole_file import write_whole
 
 FORMAT: Final = 1
 _DTYPES: Final = {"float32": "F32", "float64": "F64", "uint8": "U8", "int32": "I32", "int64": "I64", "bool": "BOOL"}
 _HASHED: Final = ("spec", "plan")
-_SETTINGS: Final = ("nnc_format", "nnc_version", "params", "train", "outputs", "history")
+_SETTINGS: Final = (
+    "nnc_format", "nnc_version", "params", "train", "outputs", "history", "vocabularies", "provenance", "progress"
+)  # fmt: skip
+_PROGRESS: Final = "progress/"
 _KEYS: Final = (*_HASHED, *_SETTINGS, "spec_sha256", "plan_sha256", "settings_sha256", "tensors_sha256")
 
 
 @dataclass(frozen=True, slots=True)
 class SavedModel:
-    """All that a model file holds. `spec` is canonical text; `version` that of the nnc that wrote the file."""
+    """All that a model file holds. `spec` is canonical text; `version` that of the nnc that wrote the file.
+
+    vocabularies: for a column of texts, the text of each number. provenance: what the model was made from, as plain
+    JSON. progress and progress_arrays: where training stands, in a checkpoint; else empty.
+    """
 
     spec: str
     plan: Plan
@@ -48,6 +55,10 @@ class SavedModel:
     params: tuple[tuple[str, Value], ...] = ()
     history: History = field(default_factory=History)
     version: str = ""
+    vocabularies: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    progress: Mapping[str, Any] = field(default_factory=dict)
+    progress_arrays: Mapping[str, Array] = field(default_factory=dict)
 
 
 def variables_of(session: Session) -> dict[str, Array]:
@@ -66,7 +77,8 @@ def save(path: Path | str, model: SavedModel) -> None:
     from nnc.compiler.planfile import to_json
 
     texts = {"spec": model.spec, "plan": to_json(model.plan)}
-    tensors = {name: np.asarray(value, order="C") for name, value in model.variables.items()}
+    arrays = {**model.variables, **{f"{_PROGRESS}{name}": value for name, value in model.progress_arrays.items()}}
+    tensors = {name: np.asarray(value, order="C") for name, value in arrays.items()}
     metadata = {
         "nnc_format": str(FORMAT),
         "nnc_version": model.version,
@@ -76,10 +88,13 @@ def save(path: Path | str, model: SavedModel) -> None:
         "train": json.dumps(train_to_json(model.train)),
         "outputs": json.dumps(outputs_to_json(model.outputs)),
         "history": json.dumps(model.history.to_json()),
+        "vocabularies": json.dumps({name: list(texts) for name, texts in model.vocabularies.items()}),
+        "provenance": json.dumps(model.provenance),
+        "progress": json.dumps(model.progress),
     }
     metadata["settings_sha256"] = _settings_sha256(metadata)
     metadata["tensors_sha256"] = _tensors_sha256(tensors)
-    _write_whole(Path(path), _to_bytes(tensors, metadata))
+    write_whole(Path(path), _to_bytes(tensors, metadata))
 
 
 def load(path: Path | str) -> SavedModel:
@@ -107,13 +122,18 @@ def _assemble(name: str, metadata: Mapping[str, str], tensors: Mapping[str, Arra
 
     plan = from_json(metadata["plan"])
     verify_plan(plan)
-    _refuse_other_tensors(name, plan, tensors)
+    beside = {key.removeprefix(_PROGRESS): value for key, value in tensors.items() if key.startswith(_PROGRESS)}
+    variables = {key: value for key, value in tensors.items() if not key.startswith(_PROGRESS)}
+    _refuse_other_tensors(name, plan, variables)
     try:
+        vocabularies = {str(key): [str(text) for text in texts]
+                        for key, texts in json.loads(metadata["vocabularies"]).items()}
         return SavedModel(
-            metadata["spec"], plan, tensors, train_from_json(json.loads(metadata["train"])),
+            metadata["spec"], plan, variables, train_from_json(json.loads(metadata["train"])),
             outputs_from_json(json.loads(metadata["outputs"])),
             tuple((str(key), value) for key, value in json.loads(metadata["params"])),
-            History.from_json(json.loads(metadata["history"])), metadata["nnc_version"])
+            History.from_json(json.loads(metadata["history"])), metadata["nnc_version"], vocabularies,
+            dict(json.loads(metadata["provenance"])), dict(json.loads(metadata["progress"])), beside)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _refusal("E0924", name, f"holds settings that make no sense: {error}") from None
 
@@ -181,29 +201,6 @@ def _to_bytes(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> byte
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return b"".join([struct.pack("<Q", len(text)), text, *(value.tobytes() for _, value in ordered)])
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write beside `path`, then rename: a reader sees the old file or the new one, never half of one."""
-    try:
-        handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            os.chmod(beside, 0o666 & ~_umask())
-            os.replace(beside, path)
-        except BaseException:
-            os.unlink(beside)
-            raise
-    except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
-        raise UsageError(Diagnostic("E0807", f"cannot write `{path}`: {reason}")) from None
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _kept(plan: Plan) -> tuple[str, ...]:

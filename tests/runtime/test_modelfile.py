@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import nnc
 from nnc.grammar.diagnostics import DataError, NncError, UsageError
-from nnc.runtime import modelfile
+from nnc.runtime import modelfile, whole_file
 from nnc.runtime.modelfile import SavedModel
 
 SPEC = """
@@ -154,7 +154,7 @@ def test_a_failed_save_leaves_the_old_file(saved: Path, tmp_path: Path, monkeypa
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(modelfile.os, "replace", full)
+    monkeypatch.setattr(whole_file.os, "replace", full)
     with pytest.raises(UsageError):
         modelfile.save(target, modelfile.load(saved))
     assert target.read_bytes() == b"old"
