@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from ..graph import Graph, Variable
 from ..kernels import Note
 from ..ops.elementwise import broadcast_shapes
-from ..types import FLOAT_DTYPES, Shape, TensorType
+from ..types import BATCH, FLOAT_DTYPES, Shape, TensorType
 from ..views import reshape_strides, row_major, without_leading_ones
 from .fusible import Fusible, Item, canonical
 from .groups import (
@@ -143,8 +143,18 @@ class Grouping:
         external: list[int] = []
         self.collect(item, space, pending, external)
         kernel, level = self._choose(item, space, pending, external)
+        for member in pending:
+            self._note_waited(self.items[member], kernel)
         for member in (*pending, id):
             self.join(kernel, level, member)
+
+    def _note_waited(self, item: Item, kernel: Kernel) -> None:
+        """Say so if an item runs later than it could, because only the backward pass reads it."""
+        could = max((self.ready[i] for i in self.operands(item)), default=LEAF)
+        if 0 <= could < kernel.order and item.shape[:1] == (BATCH,):
+            words = describe(item, [self.items[i] for i in item.inputs])
+            text = f"{words} waits for the backward pass, until which it would have to be kept in memory"
+            self.notes.append(Note(item.origin, text, True))
 
     def collect(self, item: Item, space: Shape, pending: list[int], external: list[int]) -> None:
         """Lazy items that can be computed in the same body, and everything else that is read."""

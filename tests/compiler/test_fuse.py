@@ -21,10 +21,10 @@ from random_models import networks, widened
 from random_models import programs_of as programs_of_network
 
 from nnc.compiler import expr
+from nnc.compiler.builder import Builder
 from nnc.compiler.expr import var
 from nnc.compiler.fuse import fuse
 from nnc.compiler.fusion.words import explain
-from nnc.compiler.graph import Builder
 from nnc.compiler.kernels import FusedProgram
 from nnc.compiler.network import Network
 from nnc.compiler.types import BATCH, TensorType
@@ -183,6 +183,7 @@ def test_a_map_that_only_the_backward_pass_reads_waits_for_it() -> None:
     forward = program.steps[0]
     assert len(forward.body.stores) == 1
     assert kernels(program) == ["matmul", "matmul", "matmul"]
+    assert any("waits for the backward pass" in note.text for note in program.notes)
     check_plan(programs_of(b), planned(programs_of(b), 4)[1], rtol=1e-5)
 
 
