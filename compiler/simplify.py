@@ -110,9 +110,11 @@ def _concat(builder: Builder, node: Node, inputs: tuple[int, ...]) -> int:
 def _reduce(builder: Builder, node: Node, inputs: tuple[int, ...]) -> int:
     (source,) = inputs
     axes, operator = attr_of(node, "axes", tuple), attr_of(node, "operator", str)
-    if operator == "argmax":
-        return builder.copy(node, inputs)
     shape = builder.type(source).shape
+    if operator == "argmax":
+        if all(shape[axis] == 1 for axis in axes):
+            return builder.map(const(0), dtype=node.type.dtype, compute=node.type.dtype, shape=node.type.shape)
+        return builder.copy(node, inputs)
     longer = tuple([axis for axis in axes if shape[axis] != 1])
     if not longer:
         return builder.identity(source, node.type.dtype)

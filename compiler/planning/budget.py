@@ -28,6 +28,7 @@ def largest_batch(scheduled: FusedPrograms, max_memory_bytes: int) -> int:
     low, high = 1, 2
     while high <= LARGEST_BATCH and fits(high):
         low, high = high, 2 * high
+    high = min(high, LARGEST_BATCH + 1)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)

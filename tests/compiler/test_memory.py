@@ -19,7 +19,7 @@ from nnc.compiler.options import CompileOptions
 from nnc.compiler.pipeline import compile_source
 from nnc.compiler.plan import Plan
 from nnc.compiler.planning import first_fit
-from nnc.compiler.planning.budget import largest_batch
+from nnc.compiler.planning.budget import LARGEST_BATCH, largest_batch
 from nnc.compiler.planning.lifetimes import lifetimes, program_lower_bound
 from nnc.compiler.planning.placement import place
 from nnc.compiler.planning.tenants import Tenant, alignment, lower_bound
@@ -192,6 +192,7 @@ def test_a_bound_below_one_sample_is_refused() -> None:
         limited(WIDE, "auto", 1000)
     assert "not even a batch of one sample fits" in caught.value.diagnostics[0].notes
     assert largest_batch(compiled(WIDE).scheduled, 1000) == 0
+    assert largest_batch(compiled(WIDE).scheduled, 2**48) == LARGEST_BATCH
 
 
 def test_the_plan_for_a_batch_is_the_same_whoever_asked_for_it() -> None:

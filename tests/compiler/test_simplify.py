@@ -57,6 +57,7 @@ RULES: dict[str, tuple[Callable[[Builder], int], list[str]]] = {
     "folding passes through maps": (
         lambda b: b.map(X0 * X1, x(b), b.map(X0 + 1, b.constant(2))), ["map (mul 3 x0)"]
     ),
+    "the largest of one is the first": (lambda b: b.reduce("argmax", b.reshape(x(b), (BATCH, 4, 1)), (2,)), ["map 0"]),
     "a broadcast is read at its source": (
         lambda b: b.map(X0 * X1, x(b), b.broadcast(b.variable("s"), ROW.shape)), ["map (mul x0 x1)"]
     ),
