@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from .catalogue_arguments import ARGUMENTS
+from .catalogue_calls import CALLS
 from .catalogue_names import NAMES
 from .catalogue_outputs import OUTPUTS
 from .catalogue_sections import SECTIONS
@@ -319,39 +320,7 @@ A spec without data compiles and checks; from Python, `model.fit` takes arrays i
     $ nnc run mnist --data mnist                               right: the directory with the four files
 """,
     ),
-    "E0820": Explanation(
-        "the model has no such weight, training no such figure",
-        """
-Weights are named by their layer: `hidden.kernel`, `hidden.bias`. `list(model.weights)` shows all, and
-`model.history.names()` the figures of the epochs.
-
-    model.weights["hiden.kernel"]     wrong
-    model.weights["hidden.kernel"]    right
-""",
-    ),
-    "E0821": Explanation(
-        "a value does not fit a weight",
-        """
-An array assigned to a weight must have the weight's own shape and hold finite numbers; `model.weights` shows the
-types.
-""",
-    ),
-    "E0822": Explanation(
-        "an argument of a Python call does not fit",
-        """
-`nnc.compile` takes a path or `text=`, `fit` takes a number of epochs of at least 1 and validation data as a pair (x,
-y).
-
-    model.fit(x, y, validation_data=xv)          wrong
-    model.fit(x, y, validation_data=(xv, yv))    right
-""",
-    ),
-    "E0823": Explanation(
-        "there is no such runtime",
-        """
-A plan is executed by a runtime, chosen by name: `reference` runs everywhere that NumPy does.
-""",
-    ),
+    **CALLS,  # E082
     # --- E09 plans, model files and budgets
     "E0901": Explanation(
         "a plan cannot be read",

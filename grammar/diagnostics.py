@@ -85,3 +85,13 @@ class BudgetError(NncError):
     """A bound the user set (`--max-memory`) cannot be kept."""
 
     exit_code = 6
+
+
+class MissingPackageError(UsageError, ImportError):
+    """An optional package is not installed: E0824. An ImportError too, so that `except ImportError` serves."""
+
+
+def missing_package(what: str, package: str, extra: str) -> MissingPackageError:
+    """`what` needs `package`, which comes with the optional `extra` of nnc."""
+    text = f"{what} needs {package}, which is not installed"
+    return MissingPackageError(Diagnostic("E0824", text, helps=(f"pip install 'nnc[{extra}]'",)))

@@ -6,6 +6,7 @@ A `Model` is a plan prepared by a runtime, with what belongs to it. Arrays go in
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,7 @@ def load(path: str | Path, *, runtime: str = "reference") -> Model:
     saved = modelfile.load(path)
     session = _runtime(runtime).prepare(saved.plan)
     modelfile.write_variables(session, saved.variables)
-    return Model(session, saved.spec, saved.train, saved.outputs, saved.params, saved.history)
+    return Model(session, saved.spec, saved.train, saved.outputs, saved.params, saved.history, runtime=runtime)
 
 
 def _source(spec: str | Path | SourceFile | None, text: str | None) -> SourceFile:
@@ -96,6 +97,7 @@ class Model:
         history: History | None = None,
         data: DataConfig | None = None,
         base_dir: Path | None = None,
+        runtime: str = "reference",
     ) -> None:
         self.session = session
         self.spec = spec
@@ -105,6 +107,8 @@ class Model:
         self.history = history if history is not None else History()
         self._data = data
         self._base_dir = base_dir if base_dir is not None else Path()
+        self._runtime_name = runtime
+        self._lock = threading.RLock()
 
     @classmethod
     def of(cls, compiled: Compiled, runtime: str = "reference") -> Model:
@@ -115,13 +119,32 @@ class Model:
         base_dir = network.source.path.parent if network.source.path is not None else Path()
         session = _runtime(runtime).prepare(compiled.plan)
         spec = format_module(compiled.module)
-        return cls(session, spec, network.train, network.outputs, network.params, None, network.data, base_dir)
+        return cls(session, spec, network.train, network.outputs, network.params, None, network.data, base_dir, runtime)
 
     def __repr__(self) -> str:
         return f"<nnc.Model {self.plan.model}: {', '.join(f'{i.name} {i.type}' for i in self.plan.inputs)}>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle or a copy takes along: all that a saved file holds, and where the spec's data is."""
+        from nnc.compiler.planfile import to_json
+
+        with self._lock:
+            state = {name: value for name, value in self.__dict__.items() if name not in ("session", "_lock")}
+            return {**state, "plan": to_json(self.plan), "variables": modelfile.variables_of(self.session)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from nnc.compiler.planfile import from_json
+
+        state = dict(state)
+        plan, variables = from_json(state.pop("plan")), state.pop("variables")
+        self.__dict__.update(state)
+        self._lock = threading.RLock()
+        self.session = _runtime(self._runtime_name).prepare(plan)
+        modelfile.write_variables(self.session, variables)
+
     @property
     def plan(self) -> Plan:
+        """The static plan that the model runs: its programs, buffers, inputs and outputs."""
         return self.session.plan
 
     @property

@@ -13,7 +13,7 @@ THIRD_PARTY = {
     "nnc.grammar": {"lark"},
     "nnc.compiler": {"networkx", "numpy"},
     "nnc.runtime": {"numpy", "safetensors", "rich", "pyarrow"},
-    "nnc": {"numpy", "rich"},
+    "nnc": {"numpy", "rich", "sklearn"},
 }
 RUNTIME_MAY_USE = {"compiler": {"plan", "planfile", "verify", "expr", "types", "options", "graph", "formulas", "ops"}}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc", "base"}

@@ -1,0 +1,64 @@
+"""Explanations of E082: calls from Python, estimators, and packages that are not there."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .explanation import Explanation
+
+CALLS: Final[dict[str, Explanation]] = {
+    "E0820": Explanation(
+        "the model has no such weight, training no such figure",
+        """
+Weights are named by their layer: `hidden.kernel`, `hidden.bias`. `list(model.weights)` shows all, and
+`model.history.names()` the figures of the epochs.
+
+    model.weights["hiden.kernel"]     wrong
+    model.weights["hidden.kernel"]    right
+""",
+    ),
+    "E0821": Explanation(
+        "a value does not fit a weight",
+        """
+An array assigned to a weight must have the weight's own shape and hold finite numbers; `model.weights` shows the
+types.
+""",
+    ),
+    "E0822": Explanation(
+        "an argument of a Python call does not fit",
+        """
+`nnc.compile` takes a path or `text=`, `fit` takes a number of epochs of at least 1 and validation data as a pair (x,
+y).
+
+    model.fit(x, y, validation_data=xv)          wrong
+    model.fit(x, y, validation_data=(xv, yv))    right
+""",
+    ),
+    "E0823": Explanation(
+        "there is no such runtime",
+        """
+A plan is executed by a runtime, chosen by name: `reference` runs everywhere that NumPy does.
+""",
+    ),
+    "E0824": Explanation(
+        "an optional package is not installed",
+        """
+The core install leaves some packages out: the scikit-learn estimators need scikit-learn, curves need matplotlib. Each
+comes with an extra:
+
+    pip install 'nnc[sklearn]'
+    pip install 'nnc[plot]'
+""",
+    ),
+    "E0825": Explanation(
+        "the spec does not suit the estimator",
+        """
+`NNClassifier` and `NNRegressor` take a spec with one input, which is scikit-learn's X. A classifier has one output, a
+probability for each class (or one unit with `binary_crossentropy` for two classes); a regressor's outputs have as many
+numbers as y has columns.
+
+    NNClassifier(spec="siamese")    wrong: two inputs
+    NNClassifier(spec="wine")       right
+""",
+    ),
+}
