@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..builder import Builder
-from ..expr import var, where
+from ..expr import not_equal, var, where
 from ..types import TensorType
 from .definition import Arguments, Expansion, Hyperparameter, LayerDef
 from .reading import float_of, require_float
@@ -19,8 +19,9 @@ def _expand_dropout(builder: Builder, arguments: Arguments, inputs: tuple[int, .
     if not expansion.training or rate == 0:
         return inputs[0]
     uniform = builder.random("uniform", builder.type(inputs[0]).shape, expansion.stream, expansion.step)
-    x, u = var("x0"), var("x1")
-    return builder.map(where(u >= rate, x * (1 / (1 - rate)), 0.0), inputs[0], uniform)
+    # a mask of its own: the backward pass keeps one byte per value, not the random number
+    kept = builder.map(var("x0") >= rate, uniform, dtype="bool")
+    return builder.map(where(not_equal(var("x1"), 0), var("x0") * (1 / (1 - rate)), 0.0), inputs[0], kept)
 
 
 def _expand_noise(builder: Builder, arguments: Arguments, inputs: tuple[int, ...], expansion: Expansion) -> int:
