@@ -9,7 +9,7 @@ from __future__ import annotations
 from nnc.grammar.diagnostics import BudgetError, UsageError
 
 from .kernels import FusedProgram, FusedPrograms, Value, reads, writes
-from .plan import Body, Buffer, Plan, Program, Reduction, Signature, Step
+from .plan import ROWS_FEED, Body, Buffer, Plan, Program, Reduction, Signature, Step
 from .planning.budget import auto_without_bound, largest_batch, too_large
 from .planning.layout import Layout, constant_key, lay_out
 from .types import ITEM_SIZE, TensorType
@@ -136,10 +136,10 @@ def _signatures(
             kind, _, rest = name.partition(".")
             if kind == "target" and rest:
                 targets.setdefault(rest, program.values[id].type)
-            elif name != "rows" and not (kind == "sample_weight" and rest):
+            elif name != ROWS_FEED and not (kind == "sample_weight" and rest):
                 inputs.setdefault(name, program.values[id].type)
         for name, id in program.fetches:
-            if name.startswith("prediction."):
+            if name.startswith("prediction.") and program.values[id].type.has_batch:
                 outputs.setdefault(name.removeprefix("prediction."), program.values[id].type)
     return (
         tuple(Signature(name, type) for name, type in inputs.items()),

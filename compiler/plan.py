@@ -7,12 +7,14 @@ and scheduled stages use the same `Step` records, with value ids where a plan ha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from .expr import Expr
 from .graph import Adaptation, Attrs, Term, Variable
 from .types import TensorType
 
 PLAN_VERSION = 1
+ROWS_FEED: Final = "batch.rows"   # what the runtime itself feeds; no input is called that, since names have no dot
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Program:
     """A straight list of steps with named places to write before and read after."""
 
     name: str
-    feeds: tuple[tuple[str, int], ...]      # "image", "target.digit", "rows" -> buffer
+    feeds: tuple[tuple[str, int], ...]      # "image", "target.digit", ROWS_FEED -> buffer
     fetches: tuple[tuple[str, int], ...]    # "prediction.digit", "loss", "digit.loss" -> buffer
     steps: tuple[Step, ...]
     peak_bytes: int                         # variables and temporaries at once, at the batch size

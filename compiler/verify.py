@@ -16,7 +16,7 @@ from .expr import variables
 from .formulas.initializers import INITIALIZERS
 from .graph import Variable
 from .options import Choice
-from .plan import Buffer, Plan, Program
+from .plan import ROWS_FEED, Buffer, Plan, Program
 from .types import BATCH, FLOAT_DTYPES, ITEM_SIZE, TensorType
 from .verify_memory import MemoryCheck, Region, has_gaps_or_overlaps, region
 from .verify_steps import Unsound, check_step, check_type, require
@@ -155,7 +155,7 @@ def _check_program(program: Program, plan: Plan, regions: tuple[Region, ...]) ->
         require(all(0 <= id < len(plan.buffers) for _, id in names), "what is fed or fetched has no buffer")
     for name, id in program.feeds:
         type = plan.buffers[id].type
-        fits = type == ROWS if name == "rows" else type.has_batch
+        fits = type == ROWS if name == ROWS_FEED else type.has_batch
         require(fits, f"`{name[:60]}` is fed as {type}")
     types = [buffer.type for buffer in plan.buffers]
     for number, step in enumerate(program.steps):
@@ -189,12 +189,12 @@ def _check_signatures(plan: Plan) -> None:
         expected = {signature.name: signature.type for signature in plan.inputs}
         expected |= {f"target.{signature.name}": signature.type for signature in plan.targets}
         for name, id in program.feeds:
-            if name != "rows" and not name.startswith("sample_weight."):
+            if name != ROWS_FEED and not name.startswith("sample_weight."):
                 require(expected.get(name) == plan.buffers[id].type, f"`{name[:60]}` is fed, but nothing says so")
         outputs = {f"prediction.{signature.name}": signature.type for signature in plan.outputs}
         for name, id in program.fetches:
             type = plan.buffers[id].type
-            if name.startswith("prediction."):
+            if name.startswith("prediction.") and type.has_batch:
                 require(outputs.get(name) == type, f"`{name[:60]}` is fetched, but nothing says so")
             else:
                 require(type == ROWS, f"`{name[:60]}` is no single number")

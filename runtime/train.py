@@ -16,6 +16,7 @@ import numpy as np
 
 from nnc.compiler.graph import Adaptation
 from nnc.compiler.options import Choice, TrainConfig
+from nnc.compiler.plan import ROWS_FEED
 from nnc.grammar.diagnostics import Diagnostic, DivergedError, UsageError
 from nnc.runtime.data import Samples
 from nnc.runtime.data.order import epoch_order
@@ -28,7 +29,6 @@ from .progress import Progress, Silent
 from .watch import EarlyStopping, Plateau
 
 _UPDATE_SECONDS: Final = 0.1
-_WRITTEN_BY_THE_RUNTIME: Final = "rows"
 
 
 def fit(
@@ -181,7 +181,7 @@ def _figure_names(session: Session, has_validation: bool) -> tuple[str, ...]:
 
 def _bind(session: Session, program: str, samples: Samples) -> None:
     """Bind what `program` reads of the samples' feeds."""
-    names = (name for name, _ in session.plan.program(program).feeds if name != _WRITTEN_BY_THE_RUNTIME)
+    names = (name for name, _ in session.plan.program(program).feeds if name != ROWS_FEED)
     session.bind(program, {name: samples.feeds[name] for name in names})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..kernels import Value
+from ..plan import ROWS_FEED
 from ..types import Shape, TensorType
 from ..views import elements, reshape_strides, row_major
 from .fusible import Item
@@ -127,7 +128,7 @@ class Values:
         if kind == "variable":
             made = self.variable(item.attrs["name"])
         elif kind == "input":
-            made = self._append("input", item.attrs.get("name", "rows"), item.type, "")
+            made = self._append("input", item.attrs.get("name", ROWS_FEED), item.type, "")
         else:
             constant = item.attrs.get("value")
             if constant is None:

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from nnc.compiler.plan import Plan, Program
+from nnc.compiler.plan import ROWS_FEED, Plan, Program
 from nnc.runtime.initial import initial_values
 from nnc.runtime.protocol import Array, Rows
 
@@ -74,7 +74,7 @@ class _PreparedProgram:
 
     def __init__(self, program: Program, arena: Arena) -> None:
         self._program, self._arena = program, arena
-        self._places = {name: buffer for name, buffer in program.feeds if name != "rows"}
+        self._places = {name: buffer for name, buffer in program.feeds if name != ROWS_FEED}
         self._fetches = dict(program.fetches)
         self._sources: dict[str, Array] | None = None
         self._steps: list[CompiledStep] = []
@@ -98,8 +98,8 @@ class _PreparedProgram:
             assert rows.min() >= 0, rows
             assert rows.max() < len(source), (name, rows, len(source))
             take_rows(source, rows, places[name])
-        if "rows" in places:
-            places["rows"][()] = len(rows)
+        if ROWS_FEED in places:
+            places[ROWS_FEED][()] = len(rows)
         for call in calls:
             call()
 

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from nnc.compiler.builder import Builder
 from nnc.compiler.evaluate import evaluate
 from nnc.compiler.fuse import fuse
-from nnc.compiler.graph import Builder, Programs, Variable
+from nnc.compiler.graph import Programs, Variable
 from nnc.compiler.kernels import FusedProgram, FusedPrograms
 from nnc.compiler.memory import plan_memory
 from nnc.compiler.options import Choice
 from nnc.compiler.pipeline import Compiled, compile_source
-from nnc.compiler.plan import Plan, Step
+from nnc.compiler.plan import ROWS_FEED, Plan, Step
 from nnc.compiler.schedule import schedule
 from nnc.compiler.types import TensorType
 from nnc.compiler.verify import verify_plan
@@ -92,7 +93,7 @@ def _feeds(plan: Plan, program: str, rng: np.random.Generator) -> dict[str, Arra
     feeds = {}
     for name, id in plan.program(program).feeds:
         type = plan.buffers[id].type
-        if name == "rows":
+        if name == ROWS_FEED:
             continue
         shape = type.concrete(2 * plan.batch_size)
         drawn = rng.uniform(0.1, 0.9, shape) if type.is_float else rng.integers(0, 2, shape)

@@ -9,7 +9,7 @@ import numpy as np
 from nnc.compiler.expr import Expr
 from nnc.compiler.graph import Variable
 from nnc.compiler.options import Choice
-from nnc.compiler.plan import Body, Buffer, Plan, Program, Reduction, Signature, Statement, Step
+from nnc.compiler.plan import ROWS_FEED, Body, Buffer, Plan, Program, Reduction, Signature, Statement, Step
 from nnc.compiler.types import BATCH, ITEM_SIZE, Dim, TensorType
 from nnc.compiler.views import row_major
 from nnc.runtime.protocol import Array
@@ -49,7 +49,7 @@ class PlanMaker:
 
     def rows(self) -> int:
         buffer = self.place("input", dtype="float64")
-        self.feeds.append(("rows", buffer))
+        self.feeds.append((ROWS_FEED, buffer))
         return buffer
 
     def variable(self, name: str, *shape: Dim, dtype: str = "float32", initializer: str = "zeros") -> int:
@@ -80,7 +80,7 @@ class PlanMaker:
         program = Program("predict", tuple(self.feeds), tuple(self.fetches), tuple(self.steps), self.size)
         plan = Plan(
             "hand_made", self.seed, self.batch_size, self.size, tuple(self.variables), tuple(self.buffers), (program,),
-            tuple(Signature(name, self.buffers[id].type) for name, id in self.feeds if name != "rows"), (), (), (),
+            tuple(Signature(name, self.buffers[id].type) for name, id in self.feeds if name != ROWS_FEED), (), (), (),
         )  # fmt: skip
         session = ReferenceRuntime().prepare(plan)
         session.bind("predict", feeds)

@@ -13,7 +13,7 @@ import numpy as np
 from nnc.compiler.expr import var
 from nnc.compiler.graph import Adaptation, Term, Variable
 from nnc.compiler.options import Choice, OutputConfig, TrainConfig
-from nnc.compiler.plan import Plan, Program, Signature
+from nnc.compiler.plan import ROWS_FEED, Plan, Program, Signature
 from nnc.compiler.types import BATCH, TensorType
 
 ZEROS = Choice("zeros")
@@ -34,7 +34,7 @@ def linear_plan(batch_size: int = 4) -> Plan:
         "sum.penalty.0": "accumulator", "sum.norm.mean": "accumulator", "sum.norm.variance": "accumulator",
     }  # fmt: skip
     variables = tuple((Variable(name, SCALAR, role, ZEROS), k) for k, (name, role) in enumerate(names.items()))
-    fed = (("x", 0), ("target.main", 1), ("rows", 2))
+    fed = (("x", 0), ("target.main", 1), (ROWS_FEED, 2))
     programs = tuple(
         Program(name, feeds, (), (), 0)
         for name, feeds in (
@@ -66,7 +66,7 @@ class LinearSession:
         self.fetched: Any = None
 
     def bind(self, program: str, feeds: Mapping[str, Any]) -> None:
-        assert set(feeds) == {name for name, _ in self.plan.program(program).feeds} - {"rows"}
+        assert set(feeds) == {name for name, _ in self.plan.program(program).feeds} - {ROWS_FEED}
         self.bound[program] = dict(feeds)
 
     def run(self, program: str, rows: Any) -> None:

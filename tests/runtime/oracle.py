@@ -9,7 +9,7 @@ import numpy as np
 from nnc.compiler.evaluate import evaluate
 from nnc.compiler.graph import Graph
 from nnc.compiler.pipeline import Compiled, compile_source
-from nnc.compiler.plan import Plan
+from nnc.compiler.plan import ROWS_FEED, Plan
 from nnc.compiler.types import TensorType
 from nnc.grammar.source import SourceFile
 from nnc.runtime.protocol import Array, Session
@@ -66,7 +66,7 @@ def compare(
 
 
 def feed_types(plan: Plan, program: str) -> dict[str, TensorType]:
-    return {name: plan.buffers[buffer].type for name, buffer in plan.program(program).feeds if name != "rows"}
+    return {name: plan.buffers[buffer].type for name, buffer in plan.program(program).feeds if name != ROWS_FEED}
 
 
 def is_tame(value: Array) -> bool:

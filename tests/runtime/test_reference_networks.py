@@ -134,6 +134,15 @@ def test_a_network_of_everything() -> None:
     check_text(EVERYTHING, "float32", DOMAINS, count=6)
 
 
+def test_names_of_the_spec_are_free() -> None:
+    """What a plan and a runtime call their own meets no name of a user's."""
+    text = ("input rows: float32[3]\ninput step: float32[3]\ninput target: float32[3]\n"
+            "layer sum = Dense(3, tanh)\nlayer learning_rate_scale = Dense(3)\n"
+            "output prediction = rows + step -> sum { loss = mse }\n"
+            "output loss = target -> sum -> learning_rate_scale { loss = mae }\n")  # fmt: skip
+    check_text(text, "float32", dict.fromkeys(("rows", "step", "target", "prediction", "loss"), ("real", 0)))
+
+
 def test_equal_seeds_give_equal_runs() -> None:
     plan = compile_text(EVERYTHING).plan
     outcomes = []
