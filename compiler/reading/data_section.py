@@ -14,13 +14,14 @@ from ..layers.definition import Hyperparameter
 from ..options import DataConfig, Source, Split
 from ..report import Problems, did_you_mean, fault, known_fault, listed
 from .arguments import bind
+from .data_options import TABLE_OPTIONS, bind_file
 from .scope import Constant, Scope, names_in
 
 GROUPS: Final = ("train", "validation", "test")
 _PATH: Final = Hyperparameter("path", "string", doc="path of the file")
 FILES: Final[dict[str, tuple[Hyperparameter, ...]]] = {
-    "csv": (_PATH, Hyperparameter("separator", "string", ",")),
-    "parquet": (_PATH,),
+    "csv": (_PATH, Hyperparameter("separator", "string", ","), *TABLE_OPTIONS),
+    "parquet": (_PATH, *TABLE_OPTIONS),
     "npz": (_PATH,),
     "npy": (_PATH,),
     "idx": (_PATH,),
@@ -175,7 +176,7 @@ def _source(reading: _Reading, expression: syntax.Expression) -> Source:
                     f"expects {listed(FILES, 'or')}",
                     helps=did_you_mean(callee.name, FILES),
                 )
-            bound = dict(bind(callee.name, FILES[callee.name], arguments, reading.scope, expression.span))
+            bound = bind_file(callee.name, FILES[callee.name], arguments, reading.scope, expression.span)
             path = bound.pop("path")
             return Source(callee.name, str(path), tuple(bound.items()))
         case syntax.Index(value=value, items=items):

@@ -1,12 +1,14 @@
 """Turns what a reader found into what a plan is fed, and finds before the first step what is wrong with it.
 
 An array that has the right type already is passed on as it lies, memory-mapped or not; all checks go through it in
-blocks. Nothing is ever broadcast into place or rounded: a value that does not fit is an error with its place.
+blocks. What is too large to read ahead is checked batch by batch, each before it is used. Nothing is ever broadcast
+into place or rounded: a value that does not fit is an error with its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 from typing import Final
 
@@ -14,32 +16,71 @@ import numpy as np
 
 from nnc.compiler.types import BATCH
 from nnc.grammar.diagnostics import DataError, Diagnostic
-from nnc.runtime.protocol import Array
+from nnc.runtime.protocol import Array, Feed, Rows
 
+from . import encoding, stream
 from .slots import Slot
 from .source import Values
 
-_BLOCK_BYTES: Final = 1 << 24
 _KIND_NAMES: Final = {"U": "text", "S": "text", "O": "Python objects", "c": "complex numbers", "M": "dates",
                       "m": "time spans", "V": "records"}
 
 
-def to_feed(slot: Slot, values: Values) -> Array:
+def to_feed(slot: Slot, values: Values) -> Feed:
     """`values` as the array that `slot` is fed, shape and dtype exactly the plan's.
 
     Raises: DataError E0707 (no rows), E0708 (shape), E0709 (dtype, or a value that its dtype cannot hold), E0712 (NaN,
     infinity), E0713 (label outside the classes, target outside its loss's range), E0714 (fractional label),
-    E0715 (class indices for one-hot, or back).
+    E0715 (class indices for one-hot, or back), E0711, E0719 (of texts and gaps). Of data that is streamed, those of
+    values come from `take`.
     """
+    if values.words and not slot.takes_text:
+        raise DataError(_wrong_kind(slot, values))
     if values.array.dtype.kind not in "buif":
         raise DataError(_wrong_kind(slot, values))
-    if values.array.ndim and not len(values.array):
+    if values.array.shape and not len(values.array):
         text = f"there are no samples for {slot.role} `{slot.name}`"
         raise DataError(Diagnostic("E0707", text, place=values.origin))
-    array = _shaped(slot, values)
-    shaped = Values(array, values.origin, values.columns, values.line_of)
-    _refuse_values(slot, shaped)
+    shape = _shape(slot, values)
+    if not isinstance(values.array, np.ndarray):
+        return AuditedRows(slot, values, (len(values.array), *shape))
+    return _checked(slot, values, values.array, shape)
+
+
+def _checked(slot: Slot, values: Values, block: Array, shape: tuple[int, ...]) -> Array:
+    """`block`, all of `values` or the rows of it that `values.rows` tells, as the slot is fed."""
+    array = encoding.numbers(slot, values, block)
+    array = array if array.shape[1:] == shape else array.reshape(len(array), *shape)
+    _refuse_values(slot, values, array)
     return _converted(slot, array)
+
+
+class AuditedRows:
+    """Samples that are read, checked and converted when a batch asks for them."""
+
+    def __init__(self, slot: Slot, values: Values, shape: tuple[int, ...]) -> None:
+        self.shape, self.dtype = shape, np.dtype(slot.type.dtype)
+        self._slot, self._values = slot, values
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def take(self, rows: Rows, out: Array) -> None:
+        """Raises: DataError for the first value that does not fit, with its row in the file."""
+        source = self._values.array
+        assert not isinstance(source, np.ndarray)
+        is_ready = source.dtype == self.dtype and out.flags.c_contiguous and not self._values.words
+        shape = (len(rows), *source.shape[1:])
+        raw = out.reshape(shape) if is_ready else np.empty(shape, source.dtype)
+        source.take(rows, raw)
+        checked = _checked(self._slot, replace(self._values, rows=rows), raw, self.shape[1:])
+        if not np.may_share_memory(checked, out):
+            out[...] = checked
+
+    def audit(self) -> None:
+        """Go through all samples once. Raises: DataError as `take` does."""
+        for _ in stream.blocks(self):
+            pass
 
 
 def _wrong_kind(slot: Slot, values: Values) -> Diagnostic:
@@ -49,17 +90,17 @@ def _wrong_kind(slot: Slot, values: Values) -> Diagnostic:
 
 
 # --- shape ----------------------------------------------------------------------------------------------------------
-def _shaped(slot: Slot, values: Values) -> Array:
-    """The array with the sample shape of the slot: a table's columns fill it in order, `[n]` is as good as `[n, 1]`."""
+def _shape(slot: Slot, values: Values) -> tuple[int, ...]:
+    """The slot's sample shape, if the samples fit: a table's columns fill it in order, `[n]` is as good as `[n, 1]`."""
     array = values.array
-    if array.ndim == 0:
+    if array.shape == ():
         raise DataError(_wrong_shape(slot, values, "one number is not a list of samples"))
     expected = tuple(int(dim) for dim in slot.sample_shape)
     found = array.shape[1:]
     if found == expected:
-        return array
+        return expected
     if (values.columns or prod(found) == prod(expected) == 1) and prod(found) == prod(expected):
-        return array.reshape(len(array), *expected)
+        return expected
     raise DataError(_confused_targets(slot, values) or _wrong_shape(slot, values))
 
 
@@ -94,10 +135,10 @@ def _confused_targets(slot: Slot, values: Values) -> Diagnostic | None:
 
 
 # --- values ---------------------------------------------------------------------------------------------------------
-def _refuse_values(slot: Slot, values: Values) -> None:
+def _refuse_values(slot: Slot, values: Values, array: Array) -> None:
     """The first value of each sort that does not fit."""
     problems: list[Diagnostic] = []
-    array = values.array
+    values = replace(values, array=array)
     if array.dtype.kind == "f":
         problems = _find(slot, values, lambda block: ~np.isfinite(block), _not_finite)
     if slot.kind == "class":
@@ -119,17 +160,20 @@ def _find(
     """One diagnostic of the first wrong value, with a count of all."""
     first: tuple[int, ...] | None = None
     count = 0
-    for start, block in _blocks(values.array):
+    array = values.array
+    assert isinstance(array, np.ndarray)
+    for numbers, block in stream.blocks(array):
         wrong = is_wrong(block)
         found = int(np.count_nonzero(wrong))
         if found and first is None:
             index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
-            first = (start + int(index[0]), *map(int, index[1:]))
+            first = (int(numbers[0]) + int(index[0]), *map(int, index[1:]))
         count += found
     if first is None:
         return []
-    diagnostic = describe(slot, values.array[first].item(), values.place(first[0], _position(values, first[1:])))
-    notes = (f"{count:,} such values in all",) if count > 1 else ()
+    diagnostic = describe(slot, array[first].item(), values.place(first[0], _position(values, first[1:])))
+    where = "in all" if values.rows is None else "in this batch"
+    notes = (f"{count:,} such values {where}",) if count > 1 else ()
     return [Diagnostic(diagnostic.code, diagnostic.message, place=diagnostic.place,
                        notes=(*diagnostic.notes, *notes), helps=diagnostic.helps)]
 
@@ -139,13 +183,6 @@ def _position(values: Values, index: tuple[int, ...]) -> tuple[int, ...]:
     if not values.columns:
         return () if values.array.shape[1:] == (1,) else index
     return (int(np.ravel_multi_index(index, values.array.shape[1:])) if index else 0,)
-
-
-def _blocks(array: Array) -> Iterator[tuple[int, Array]]:
-    """Consecutive rows of about 16 MiB, each with the number of its first row."""
-    rows = max(1, _BLOCK_BYTES // max(1, array.itemsize * prod(array.shape[1:])))
-    for start in range(0, len(array), rows):
-        yield start, array[start : start + rows]
 
 
 def _not_finite(slot: Slot, value: float, place: str) -> Diagnostic:

@@ -8,7 +8,7 @@ for arrays. Every independent problem is reported in one `DataError`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,21 +16,24 @@ import numpy as np
 from nnc.compiler.options import DataConfig, OutputConfig, Split
 from nnc.compiler.plan import Plan
 from nnc.grammar.diagnostics import DataError, Diagnostic
-from nnc.runtime.protocol import Array, Rows
+from nnc.runtime.protocol import Array, Feed, Rows
 
 from .audit import to_feed
+from .encoding import incomplete, learn
 from .files import FileSet
 from .order import split_rows
 from .slots import Slot, input_slots, target_slots
-from .source import Values
+from .source import Encoding, Values
+from .stream import blocks
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Feeds by name, whole arrays, and which of their rows belong: a split shares its arrays with the others."""
+    """Feeds by name, whole arrays or sources of rows, and which of their rows belong: parts of a split share them."""
 
-    feeds: Mapping[str, Array]
+    feeds: Mapping[str, Feed]
     index: Rows
+    encodings: Mapping[str, Encoding] = field(default_factory=dict)     # of inputs and outputs, by name
 
     def __len__(self) -> int:
         return len(self.index)
@@ -52,56 +55,143 @@ class Dataset:
     train: Samples
     validation: Samples | None = None
     test: Samples | None = None
+    dropped: int = 0                # rows of all files that `missing = drop` left out
+
+    @property
+    def encodings(self) -> Mapping[str, Encoding]:
+        """What was learnt from the training rows to read texts and gaps, by the name of the input or output."""
+        return self.train.encodings
+
+    @property
+    def vocabularies(self) -> dict[str, tuple[str, ...]]:
+        """The texts that each number of an input or a target stands for, by the name of the input or output."""
+        return {name: encoding.words for name, encoding in self.encodings.items() if encoding.words}
 
 
 def load(
-    config: DataConfig | None, plan: Plan, base_dir: Path | str, outputs: Iterable[OutputConfig] = ()
+    config: DataConfig | None, plan: Plan, base_dir: Path | str, outputs: Iterable[OutputConfig] = (),
+    encodings: Mapping[str, Encoding] | None = None,
 ) -> Dataset:
-    """Read, bind, audit and split the data of a spec. Paths are relative to `base_dir`.
+    """Read, bind, split and audit the data of a spec. Paths are relative to `base_dir`.
 
-    outputs: the network's, which say by what name each target's data goes and how it is judged.
-    Raises: DataError E0701-E0718.
+    outputs: the network's, which say by what name each target's data goes and how it is judged. encodings: those of
+    a trained model; without them they are learnt from the training rows.
+    Raises: DataError E0701-E0720.
     """
     if config is None:
         raise DataError(Diagnostic("E0808", "the spec names no data", helps=(
             "add `data { train { ... } }`, or give the arrays from Python: model.fit(x, y)",)))
     slots = (*input_slots(plan), *target_slots(plan, outputs))
     files = FileSet(Path(base_dir))
-    problems: list[Diagnostic] = []
-    found = {group: files.read(bound) for group, bound in config.groups}
-    problems += files.problems
+    takes_text = {slot.column for slot in slots if slot.takes_text}
+    found = {group: files.read(bound, takes_text) for group, bound in config.groups}
+    problems: list[Diagnostic] = [*files.problems]
+    groups = {group: {s.feed: values[s.column] for s in slots if s.column in values} for group, values in found.items()}
+    try:
+        learnt = dict(encodings) if encodings is not None else _learn(slots, groups, config.split)
+    except DataError as error:
+        problems += error.diagnostics
+        learnt = {}
     parts: dict[str, Samples] = {}
-    for group, values in found.items():
+    can_read = not problems or not any(_is_raw(values) for group in groups.values() for values in group.values())
+    for group, values in groups.items() if can_read else ():
         try:
-            parts[group] = bind(slots, {s.feed: values[s.column] for s in slots if s.column in values}, group)
+            parts[group] = bind(slots, values, group, learnt)
         except DataError as error:
             problems += error.diagnostics
     if problems:
         raise DataError(*dict.fromkeys(problems))
-    return _split(config.split, parts, slots)
+    dropped = sum(len(next(iter(part.feeds.values()))) - len(part) for part in parts.values())
+    return _split(config.split, parts, _learning_group(groups), slots, dropped)
 
 
-def bind(slots: Iterable[Slot], values: Mapping[str, Values], group: str = "") -> Samples:
+def _learn(
+    slots: Iterable[Slot], groups: Mapping[str, Mapping[str, Values]], split: Split | None
+) -> dict[str, Encoding]:
+    """The encodings that the training rows teach. Raises: DataError with all that stands in the way."""
+    values = _learning_group(groups)
+    if not any(map(_is_raw, values.values())):
+        return {}
+    learnt: dict[str, Encoding] = {}
+    problems: list[Diagnostic] = []
+    if len({len(found.array) for found in values.values()}) > 1:
+        return {}                                # which `bind` reports
+    rows = np.flatnonzero(~_left_out(values))
+    if split is not None:
+        rows = rows[split_rows(len(rows), split, _classes(values, rows, split, slots))[0]]
+    for slot in slots:
+        if slot.feed not in values:
+            continue
+        try:
+            encoding = learn(slot, values[slot.feed], rows)
+        except DataError as error:
+            problems += error.diagnostics
+        else:
+            learnt |= {slot.name: encoding} if encoding is not None else {}
+    if problems:
+        raise DataError(*problems)
+    return learnt
+
+
+def _learning_group(groups: Mapping[str, Mapping[str, Values]]) -> Mapping[str, Values]:
+    """The group that holds the training rows."""
+    return groups["all"] if "all" in groups else groups["train"]
+
+
+def _is_raw(values: Values) -> bool:
+    """Whether something must be learnt, or left out, before these are numbers."""
+    return bool(values.words) or values.missing != "error"
+
+
+def _left_out(values: Mapping[str, Values]) -> Array:
+    """For each row whether `missing = drop` leaves it out. Where lengths differ, which `bind` reports, none is."""
+    counts = {len(found.array) if found.array.shape else 0 for found in values.values()}
+    gone = np.zeros(max(counts, default=0), np.bool_)
+    for found in values.values() if len(counts) == 1 else ():
+        if found.missing == "drop":
+            gone |= incomplete(found)
+    return gone
+
+
+def _classes(values: Mapping[str, Values], rows: Rows, split: Split, slots: Iterable[Slot]) -> Array | None:
+    """The label of each of `rows` by which the split is stratified."""
+    if split.stratify is None:
+        return None
+    feed = next(slot.feed for slot in slots if split.stratify in (slot.name, slot.column))
+    labels = [block.reshape(len(block), -1)[:, 0] for _, block in blocks(values[feed].array, rows)]
+    return np.unique(np.concatenate(labels), return_inverse=True)[1].reshape(-1) if labels else None
+
+
+def bind(
+    slots: Iterable[Slot],
+    values: Mapping[str, Values],
+    group: str = "",
+    encodings: Mapping[str, Encoding] | None = None,
+) -> Samples:
     """Audited feeds of every slot in `values`, which goes by feed. Raises: DataError with all problems found."""
-    feeds: dict[str, Array] = {}
+    feeds: dict[str, Feed] = {}
+    encodings = encodings or {}
     problems: list[Diagnostic] = []
     counts: dict[str, int] = {}
+    gone = _left_out(values)
+    if len(gone) and gone.all():
+        raise DataError(Diagnostic("E0707", "every row has a missing value, so none is left to use"))
     for slot in slots:
         found = values.get(slot.feed)
         if found is None:
             continue
         try:
-            feeds[slot.feed] = to_feed(slot, found)
+            feeds[slot.feed] = to_feed(slot, replace(found, encoding=encodings.get(slot.name), gone=gone))
         except DataError as error:
             problems += error.diagnostics
-        if found.array.ndim:
+        if found.array.shape:
             counts[f"{slot.role} `{slot.name}`, {found.origin}"] = len(found.array)
     problems = list({(p.code, p.place, p.notes): p for p in reversed(problems)}.values())[::-1]    # one cell, two slots
     if len(set(counts.values())) > 1:
         problems.append(_different_lengths(counts, group))
     if problems or not feeds:
         raise DataError(*problems)
-    return Samples.whole(feeds)
+    return Samples(feeds, np.flatnonzero(~gone), encodings)
 
 
 def _different_lengths(counts: Mapping[str, int], group: str) -> Diagnostic:
@@ -110,16 +200,15 @@ def _different_lengths(counts: Mapping[str, int], group: str) -> Diagnostic:
                       notes=tuple(f"{origin}: {count:,} rows" for origin, count in counts.items()))
 
 
-def _split(split: Split | None, parts: Mapping[str, Samples], slots: Iterable[Slot]) -> Dataset:
+def _split(
+    split: Split | None, parts: Mapping[str, Samples], values: Mapping[str, Values], slots: Iterable[Slot], dropped: int
+) -> Dataset:
     """What is not a group of its own is split off the training group."""
     whole = parts["all"] if "all" in parts else parts["train"]
     given = {name: parts.get(name) for name in ("validation", "test")}
     if split is None:
-        return Dataset(whole, **given)
-    classes = None
-    if split.stratify is not None:
-        feed = next(slot.feed for slot in slots if split.stratify in (slot.name, slot.column))
-        classes = whole.feeds[feed].reshape(len(whole), -1)[:, 0]
+        return Dataset(whole, **given, dropped=dropped)
+    classes = _classes(values, whole.index, split, slots)
     rows = dict(zip(("train", "validation", "test"), split_rows(len(whole), split, classes), strict=True))
     asked = {"train": 1.0, "validation": split.validation, "test": split.test}
     problems = [
@@ -128,5 +217,6 @@ def _split(split: Split | None, parts: Mapping[str, Samples], slots: Iterable[Sl
     ]
     if problems:
         raise DataError(*problems)
-    made = {name: Samples(whole.feeds, part) for name, part in rows.items() if len(part)}
-    return Dataset(made["train"], given["validation"] or made.get("validation"), given["test"] or made.get("test"))
+    made = {n: Samples(whole.feeds, whole.index[part], whole.encodings) for n, part in rows.items() if len(part)}
+    validation, test = (given[name] or made.get(name) for name in ("validation", "test"))
+    return Dataset(made["train"], validation, test, dropped)

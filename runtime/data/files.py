@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,11 @@ import numpy as np
 from nnc.compiler.options import Source
 from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.grammar.suggest import nearest
+from nnc.runtime.protocol import Feed
 
 from .readers import READERS
 from .source import Contents, Request, Values, expand, missing_key
+from .stream import recoded, side_by_side
 
 _FileKey = tuple[str, str, tuple[tuple[str, object], ...]]
 
@@ -25,9 +27,13 @@ class FileSet:
         self.problems: list[Diagnostic] = []
         self._contents: dict[_FileKey, Contents | None] = {}
 
-    def read(self, bound: Iterable[tuple[str, Source]]) -> dict[str, Values]:
-        """The values of each bound name whose source could be read."""
+    def read(self, bound: Iterable[tuple[str, Source]], takes_text: Container[str] = ()) -> dict[str, Values]:
+        """The values of each bound name whose source could be read; those in `takes_text` may be texts."""
         pairs = tuple(bound)
+        texts: dict[_FileKey, dict[str, None]] = {}
+        for name, source in pairs:
+            if name in takes_text:
+                texts.setdefault(_key(source), {}).update(dict.fromkeys(source.columns or (name,)))
         wanted: dict[_FileKey, tuple[dict[str, None], dict[str, None]]] = {}
         for name, source in pairs:
             keys, optional = wanted.setdefault(_key(source), ({}, {}))
@@ -38,7 +44,7 @@ class FileSet:
         values = {}
         for name, source in pairs:
             keys, optional = wanted[_key(source)]
-            contents = self._open(source, tuple(keys), tuple(optional))
+            contents = self._open(source, tuple(keys), tuple(optional), tuple(texts.get(_key(source), ())))
             if contents is None:
                 continue
             try:
@@ -47,12 +53,14 @@ class FileSet:
                 self.problems += error.diagnostics
         return values
 
-    def _open(self, source: Source, keys: tuple[str, ...], optional: tuple[str, ...]) -> Contents | None:
+    def _open(
+        self, source: Source, keys: tuple[str, ...], optional: tuple[str, ...], texts: tuple[str, ...]
+    ) -> Contents | None:
         """A file's contents; None if it cannot be read, which is reported once."""
-        key = (*_key(source)[:2], (*_key(source)[2], ("keys", keys), ("optional", optional)))
+        key = (*_key(source)[:2], (*_key(source)[2], ("keys", keys), ("optional", optional), ("texts", texts)))
         if key not in self._contents:
             path = self.base_dir / source.path
-            request = Request(path, source.path, keys, optional, dict(source.options))
+            request = Request(path, source.path, keys, optional, dict(source.options), texts)
             try:
                 _refuse_absent(path, source.path)
                 self._contents[key] = READERS[source.reader](request)
@@ -99,8 +107,28 @@ def _select(name: str, source: Source, contents: Contents) -> Values:
     if not contents.is_table:
         label = f"{source.path}[{keys[0]}]" if keys[0] else source.path
         return Values(contents.arrays[keys[0]], label)
-    stacked = np.stack([contents.arrays[key] for key in keys], axis=1)
-    return Values(stacked, source.path, keys, contents.line_of)
+    stacked, words = _side_by_side(source, contents, keys)
+    options = dict(source.options)
+    missing, unknown = options.get("missing", "error"), options.get("unknown", "error")
+    return Values(stacked, source.path, keys, contents.line_of, words, missing, unknown)
+
+
+def _side_by_side(source: Source, contents: Contents, keys: tuple[str, ...]) -> tuple[Feed, tuple[str, ...]]:
+    """Columns as one table, and the words of columns of texts, which share one list."""
+    of_text = [key for key in keys if key in contents.words]
+    if of_text and len(of_text) < len(keys):
+        other = next(key for key in keys if key not in contents.words)
+        text = f"column `{other}` holds numbers beside the texts of `{of_text[0]}`"
+        raise DataError(Diagnostic("E0710", text, place=f"{source.path}, column {other}", helps=(
+            f"give each an input of its own, or read both as texts: `categories = [{other}]`",)))
+    columns = [contents.arrays[key] for key in keys]
+    words = contents.words[keys[0]] if of_text else ()
+    if any(contents.words[key] != words for key in of_text):
+        words = tuple(dict.fromkeys(word for key in of_text for word in contents.words[key]))
+        place = {word: index for index, word in enumerate(words)}
+        tables = [np.array([*(place[word] for word in contents.words[key]), -1], np.int64) for key in of_text]
+        columns = [recoded(column, table) for column, table in zip(columns, tables, strict=True)]
+    return side_by_side(columns), words
 
 
 def _implied_keys(name: str, source: Source, contents: Contents) -> tuple[str, ...]:

@@ -1,26 +1,26 @@
-"""Reads named number columns of a CSV file (RFC 4180: header, quotes, line breaks in quotes, any line ending).
+"""Reads named columns of a CSV file (RFC 4180: header, quotes, line breaks in quotes, any line ending).
 
-Gives float64 columns (int64 where a whole number is too large for float64). The text is parsed in blocks, so that the
-strings of a large file never exist all at once.
+Gives float64 columns (int64 where a whole number is too large for float64), and of columns that may hold texts their
+positions in a list of words. The text is parsed in blocks, so that the strings of a large file never exist all at
+once; columns too large for memory go to a file (`spool.py`).
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import Final
 
-import numpy as np
-
 from nnc.grammar.diagnostics import DataError, Diagnostic
-from nnc.runtime.protocol import Array
+from nnc.runtime.protocol import Feed
 
+from .columns import Column, as_number
 from .source import Contents, Request, expand, missing_key, unreadable
+from .spool import Table
 
 BLOCK_ROWS: Final = 4096
-MISSING: Final = frozenset({"", "na", "n/a", "null", "none", "?"})
-_EXACT: Final = 2.0**53                     # the largest magnitude up to which float64 holds every whole number
 
 
 def read_csv(request: Request) -> Contents:
@@ -34,13 +34,14 @@ def read_csv(request: Request) -> Contents:
             rows = csv.reader(file, delimiter=separator, strict=True)
             header = tuple(name.strip() for name in next(rows, []))
             wanted = _wanted(request, header, separator)
-            columns = _parse(request, rows, header, wanted)
+            columns, words = _parse(request, rows, header, wanted)
     except UnicodeDecodeError as error:
         raise unreadable(request, f"is no UTF-8 text: {error.reason} at byte {error.start}") from None
     except csv.Error as error:
         place = f"{request.name}, line {rows.line_num}"
         raise unreadable(request, f"is no well-formed CSV: {error}", place=place) from None
-    return Contents(columns, header, is_table=True, line_of=lambda row: _line_of(request, separator, row))
+    line_of = partial(_line_of, request, separator)
+    return Contents(columns, header, is_table=True, line_of=line_of, words=words)
 
 
 def _wanted(request: Request, header: tuple[str, ...], separator: str) -> dict[str, int]:
@@ -65,7 +66,7 @@ def _wanted(request: Request, header: tuple[str, ...], separator: str) -> dict[s
 
 def _header_helps(header: tuple[str, ...], separator: str) -> tuple[str, ...]:
     """What to do about a header that is none, or that was cut at the wrong character."""
-    if all(_number(name) is not None for name in header):
+    if all(as_number(name) is not None for name in header):
         return ("the first line must name the columns, but it holds numbers only",)
     if len(header) == 1:
         for other, shown in ((";", ";"), ("\t", "\\t")):
@@ -76,70 +77,34 @@ def _header_helps(header: tuple[str, ...], separator: str) -> tuple[str, ...]:
 
 def _parse(
     request: Request, rows: Iterator[list[str]], header: tuple[str, ...], wanted: dict[str, int]
-) -> dict[str, Array]:
-    pieces: dict[str, list[Array]] = {key: [] for key in wanted}
-    bad: dict[str, tuple[Diagnostic, int]] = {}
+) -> tuple[dict[str, Feed], dict[str, tuple[str, ...]]]:
+    """The columns, and the words of those that hold texts."""
+    columns = {key: Column(request, key, partial(_place, request, key)) for key in wanted}
+    table = Table(request, tuple(wanted))
     first = 0
     while block := [row for row in islice(rows, BLOCK_ROWS) if row]:      # a blank line is no row
         if any(len(row) != len(header) for row in block):
             raise _torn(request, block, len(header), first)
         fields = list(zip(*block, strict=True))
-        for key, position in wanted.items():
-            try:
-                pieces[key].append(_numbers(fields[position]))
-            except ValueError:
-                _collect(request, bad, key, fields[position], first)
+        table.append([columns[key].add(fields[position], first) for key, position in wanted.items()])
         first += len(block)
-    if bad:
-        raise DataError(*(_counted(diagnostic, count) for diagnostic, count in bad.values()))
-    return {key: np.concatenate(parts) if parts else np.empty(0) for key, parts in pieces.items()}
+    words: dict[str, tuple[str, ...]] = {}
+    problems: list[Diagnostic] = []
+    for key, column in columns.items():
+        numbers, texts, wrong = column.finish()
+        problems += wrong
+        if texts:
+            words[key] = texts
+        elif numbers is not None and not problems:
+            table.replace(key, numbers)
+    if problems:
+        raise DataError(*problems)
+    return table.columns(), words
 
 
-def _numbers(texts: tuple[str, ...]) -> Array:
-    values = np.array([float(text) for text in texts])
-    if np.any(np.abs(values) >= _EXACT) and all(text.strip().lstrip("+-").isdigit() for text in texts):
-        return np.array([int(text) for text in texts], np.int64)
-    return values
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def _collect(
-    request: Request, bad: dict[str, tuple[Diagnostic, int]], key: str, texts: tuple[str, ...], first: int
-) -> None:
-    """Note the first cell of a column that is no number, and count the others."""
-    for index, text in enumerate(texts):
-        if _number(text) is not None:
-            continue
-        if key not in bad:
-            bad[key] = (_cell_problem(request, key, text.strip(), first + index), 0)
-        bad[key] = (bad[key][0], bad[key][1] + 1)
-
-
-def _cell_problem(request: Request, key: str, text: str, row: int) -> Diagnostic:
+def _place(request: Request, key: str, row: int) -> str:
     separator = str(request.options.get("separator", ","))
-    place = f"{request.name}, line {_line_of(request, separator, row)} (row {row + 1}), column {key}"
-    if text.lower() in MISSING:
-        shown = f"`{text}`" if text else "nothing"
-        return Diagnostic("E0711", f"a value is missing in column `{key}`", place=place,
-                          notes=(f"expected a number, found {shown}",),
-                          helps=("fill the gap or leave out the row before training",))
-    shown = text if len(text) <= 40 else text[:37] + "..."
-    return Diagnostic("E0710", f"column `{key}` holds text where numbers should be", place=place,
-                      notes=(f"expected a number, found `{shown}`",))
-
-
-def _counted(diagnostic: Diagnostic, count: int) -> Diagnostic:
-    if count == 1:
-        return diagnostic
-    more = f"and {count - 1} more such value{'s' if count > 2 else ''} in this column"
-    return Diagnostic(diagnostic.code, diagnostic.message, place=diagnostic.place,
-                      notes=(*diagnostic.notes, more), helps=diagnostic.helps)
+    return f"{request.name}, line {_line_of(request, separator, row)} (row {row + 1}), column {key}"
 
 
 def _torn(request: Request, block: list[list[str]], width: int, first: int) -> DataError:

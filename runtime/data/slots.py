@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import inf
+from math import inf, prod
 from typing import Final
 
 from nnc.compiler.options import OutputConfig
@@ -48,6 +48,22 @@ class Slot:
     @property
     def sample_shape(self) -> Shape:
         return self.type.shape[1:]
+
+    @property
+    def text_classes(self) -> int:
+        """How many different texts a target can tell apart."""
+        return 2 if self.is_binary else self.classes
+
+    @property
+    def is_binary(self) -> bool:
+        return self.loss == "binary_crossentropy" and prod(int(dim) for dim in self.sample_shape) == 1
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether texts have a meaning for it: names of classes, and inputs of integers, which stand for categories."""
+        if self.is_target:
+            return self.kind == "class" or self.is_binary
+        return self.type.dtype in INTEGER_DTYPES
 
     @property
     def role(self) -> str:

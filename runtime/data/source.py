@@ -13,7 +13,7 @@ from pathlib import Path
 from nnc.compiler.options import Value
 from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.grammar.suggest import nearest
-from nnc.runtime.protocol import Array
+from nnc.runtime.protocol import Array, Feed, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class Request:
     """One file and what is wanted of it.
 
     `name` is the path as the user wrote it, for messages. `keys`: names of columns (csv, parquet), where `a..b` is a
-    run of columns, or of arrays (npz); a wish in `optional` is passed over if the file has it not.
+    run of columns, or of arrays (npz); a wish in `optional` is passed over if the file has it not. `texts`: keys (or
+    runs of them) whose columns may hold texts.
     """
 
     path: Path
@@ -29,6 +30,12 @@ class Request:
     keys: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     options: Mapping[str, Value] = field(default_factory=dict)
+    texts: tuple[str, ...] = ()
+
+    @property
+    def may_miss(self) -> bool:
+        """Whether the spec says what to do about missing values."""
+        return self.options.get("missing", "error") != "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,32 +43,57 @@ class Contents:
     """Arrays found in a file, rows along axis 0, by key; the one array of a file without names has the key "".
 
     `names` are all keys the file has, read or not. `is_table`: each array is one column, so one-dimensional.
-    `line_of` gives the line of the file, counted from 1, on which a row (from 0) stands.
+    `line_of` gives the line of the file, counted from 1, on which a row (from 0) stands. A column of texts holds
+    positions in `words[key]`. Where values may be missing, NaN stands for one, and -1 for a text.
     """
 
-    arrays: Mapping[str, Array]
+    arrays: Mapping[str, Feed]
     names: tuple[str, ...] = ()
     is_table: bool = False
     line_of: Callable[[int], int] | None = None
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 Reader = Callable[[Request], Contents]
 
 
 @dataclass(frozen=True, slots=True)
+class Encoding:
+    """What was learnt from training rows to make numbers of a name's values.
+
+    words: the texts, each standing for its position; a last one that is empty stands for every other text. fills: what
+    stands for a missing value, per column (of texts: a position); empty if nothing does.
+    """
+
+    words: tuple[str, ...] = ()
+    fills: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Values:
     """The samples bound to one name, with what it takes to point at one of them.
 
-    `origin` is a file's or an argument's name; `columns`, if any, name the entries of the last axis.
+    `origin` is a file's or an argument's name; `columns`, if any, name the entries of the last axis. With `words` the
+    array holds positions in them. `missing` and `unknown` are the table's options. `encoding`, once learnt, makes the
+    numbers. `rows`: the numbers that the rows have in the file, if this is but a part of it. `gone` tells of every row
+    of the file whether it is left out, so that its texts do not matter.
     """
 
-    array: Array
+    array: Feed
     origin: str
     columns: tuple[str, ...] = ()
     line_of: Callable[[int], int] | None = None
+    words: tuple[str, ...] = ()
+    missing: Value = "error"
+    unknown: Value = "error"
+    encoding: Encoding | None = None
+    rows: Rows | None = None
+    gone: Array | None = None
 
     def place(self, row: int, position: tuple[int, ...] = ()) -> str:
         """`data/iris.csv, line 18 (row 17), column petal_length`; rows are counted from 1 after the header."""
+        if self.rows is not None:
+            row = int(self.rows[row])
         where = f"row {row + 1}"
         if self.line_of is not None:
             where = f"line {self.line_of(row)} ({where})"

@@ -15,7 +15,7 @@ import numpy as np
 
 from nnc.compiler.plan import ROWS_FEED, Plan, Program
 from nnc.runtime.initial import initial_values
-from nnc.runtime.protocol import Array, Rows
+from nnc.runtime.protocol import Array, Feed, Rows
 
 from .arena import Arena, Scratch
 from .frame import Call
@@ -48,12 +48,16 @@ class ReferenceSession:
         for name, value in initial_values(plan):
             self.write(name, value)
 
-    def bind(self, program: str, feeds: Mapping[str, Array]) -> None:
+    def bind(self, program: str, feeds: Mapping[str, Feed]) -> None:
         self._programs[program].bind(feeds)
 
     def run(self, program: str, rows: Rows) -> None:
         with _quiet():
             self._programs[program].run(rows, self._scratch)
+
+    def trace(self, program: str, rows: Rows) -> Iterator[tuple[tuple[int, ...], tuple[Array, ...]]]:
+        with _quiet():
+            yield from self._programs[program].trace(rows, self._scratch)
 
     def fetch(self, program: str, name: str) -> Array:
         view = self._programs[program].result(name)
@@ -76,20 +80,35 @@ class _PreparedProgram:
         self._program, self._arena = program, arena
         self._places = {name: buffer for name, buffer in program.feeds if name != ROWS_FEED}
         self._fetches = dict(program.fetches)
-        self._sources: dict[str, Array] | None = None
+        self._sources: dict[str, Feed] | None = None
         self._steps: list[CompiledStep] = []
         self._bound: OrderedDict[int, tuple[list[Call], dict[str, Array]]] = OrderedDict()
         self._rows = 0
 
-    def bind(self, feeds: Mapping[str, Array]) -> None:
+    def bind(self, feeds: Mapping[str, Feed]) -> None:
         assert self._places.keys() == feeds.keys(), (sorted(self._places), sorted(feeds))
         for name, array in feeds.items():
             place = self._arena.view(self._places[name], 1)
             assert (array.shape[1:], array.dtype) == (place.shape[1:], place.dtype), (name, array.shape, array.dtype)
         assert len({len(array) for array in feeds.values()}) <= 1, {name: len(feeds[name]) for name in feeds}
-        self._sources = {name: np.asarray(array) for name, array in feeds.items()}
+        self._sources = dict(feeds)
 
     def run(self, rows: Rows, scratch: Scratch) -> None:
+        for call in self._fed(rows, scratch):
+            call()
+
+    def trace(self, rows: Rows, scratch: Scratch) -> Iterator[tuple[tuple[int, ...], tuple[Array, ...]]]:
+        """As `run`; after each kernel the buffers it wrote and what is in them."""
+        self._fed(rows, scratch)
+        for step in self._steps:
+            for call in step.bind(scratch, len(rows)):
+                call()
+            bodies = (step.step.body, *(reduction.body for reduction in step.step.reductions))
+            written = tuple(dict.fromkeys(buffer for body in bodies for buffer, _ in body.stores))
+            yield written, tuple(self._arena.view(buffer, len(rows)) for buffer in written)
+
+    def _fed(self, rows: Rows, scratch: Scratch) -> list[Call]:
+        """Put a batch where the program reads it; the calls that run the program."""
         assert self._sources is not None, f"nothing is bound to {self._program.name}"
         assert 1 <= len(rows) <= self._arena.plan.batch_size, len(rows)
         self._rows = len(rows)
@@ -97,11 +116,13 @@ class _PreparedProgram:
         for name, source in self._sources.items():
             assert rows.min() >= 0, rows
             assert rows.max() < len(source), (name, rows, len(source))
-            take_rows(source, rows, places[name])
+            if isinstance(source, np.ndarray):
+                take_rows(source, rows, places[name])
+            else:
+                source.take(rows, places[name])
         if ROWS_FEED in places:
             places[ROWS_FEED][()] = len(rows)
-        for call in calls:
-            call()
+        return calls
 
     def result(self, name: str) -> Array:
         assert self._rows, f"{self._program.name} has not run"

@@ -9,7 +9,7 @@ import pytest
 
 from nnc.compiler.types import BATCH, TensorType
 from nnc.grammar.diagnostics import DataError, Diagnostic
-from nnc.runtime.data import audit
+from nnc.runtime.data import stream
 from nnc.runtime.data.audit import to_feed
 from nnc.runtime.data.slots import Slot
 from nnc.runtime.data.source import Values
@@ -109,7 +109,7 @@ def test_no_samples_are_refused() -> None:
 def test_nan_and_infinity_are_named_with_row_and_column(
     value: float, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit, "_BLOCK_BYTES", 64)    # several blocks
+    monkeypatch.setattr(stream, "BLOCK_BYTES", 64)    # several blocks
     table = np.zeros((50, 3))
     table[40, 1] = table[45, 0] = value
     found = refused(slot("float32", 3), table, "a", "b", "c")

@@ -1,0 +1,166 @@
+"""What is learnt from the training rows to make numbers of texts and to fill gaps; and the making.
+
+A vocabulary is the texts of the training rows in the order of their code points, so it depends on which rows are
+trained on and on nothing else. It is kept with the model: rows that come later are read with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Final
+
+import numpy as np
+
+from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.grammar.suggest import nearest
+from nnc.runtime.protocol import Array, Rows
+
+from .columns import HELP_MISSING
+from .slots import Slot
+from .source import Encoding, Values
+from .stream import blocks
+
+OTHER: Final = ""        # ends a vocabulary in which every text that training did not see has a number too
+_SHOWN: Final = 8
+
+
+def learn(slot: Slot, values: Values, rows: Rows) -> Encoding | None:
+    """What `rows`, those of the training part, teach; None where the values are numbers without gaps to fill.
+
+    Raises: DataError E0720 (more texts than classes), E0711 (no value to take a mean of).
+    """
+    if values.words:
+        return _learn_words(slot, values, rows)
+    if values.missing in ("error", "drop") or slot.is_target:
+        return None
+    return Encoding((), _learn_fills(slot, values, rows))
+
+
+def _learn_words(slot: Slot, values: Values, rows: Rows) -> Encoding:
+    counts = np.zeros(len(values.words) + 1, np.int64)            # the last one counts missing values
+    for _, block in blocks(values.array, rows):
+        counts += np.bincount(block.astype(np.int64).reshape(-1) % len(counts), minlength=len(counts))
+    seen = {word: int(count) for word, count in zip(values.words, counts[:-1], strict=True) if count}
+    words = tuple(sorted(seen))
+    if slot.text_classes and len(words) > slot.text_classes:
+        raise DataError(Diagnostic(
+            "E0720", f"target `{slot.name}` has {len(words)} classes, its output {slot.text_classes}",
+            place=_column_place(values), notes=(f"found {shown(words)}",),
+            helps=(f"give the output {len(words)} units",) if slot.kind == "class" else
+            (f"use `Dense({len(words)}, softmax)` and the loss `sparse_categorical_crossentropy`",)))
+    fills: tuple[float, ...] = ()
+    if values.missing in ("mean", "median") and words and not slot.is_target:
+        most = max(words, key=lambda word: seen[word])             # of equals, the first in the vocabulary
+        fills = (float(words.index(most)),) * prod(values.array.shape[1:])
+    if values.unknown == "other" and not slot.is_target:
+        words = (*words, OTHER)
+    return Encoding(words, fills)
+
+
+def _learn_fills(slot: Slot, values: Values, rows: Rows) -> tuple[float, ...]:
+    """One number per column."""
+    width = prod(values.array.shape[1:])
+    if isinstance(values.missing, float):
+        return (values.missing,) * width
+    if values.missing == "mean":
+        sums, counts = np.zeros(width), np.zeros(width)
+        for _, block in blocks(values.array, rows):
+            flat = block.reshape(len(block), -1)
+            sums += np.nansum(flat, axis=0)
+            counts += np.count_nonzero(~np.isnan(flat), axis=0)
+    else:
+        parts = [block.reshape(len(block), -1) for _, block in blocks(values.array, rows)]
+        whole = np.concatenate(parts) if parts else np.empty((0, width))
+        counts = np.count_nonzero(~np.isnan(whole), axis=0)
+        sums = np.array([np.median(column[~np.isnan(column)]) * len(column[~np.isnan(column)]) if count else 0.0
+                         for column, count in zip(whole.T, counts, strict=True)])
+    for position, count in enumerate(counts):
+        if not count:
+            text = f"no training row has a value to take the {values.missing} of"
+            raise DataError(Diagnostic("E0711", text, place=_column_place(values, position)))
+    return tuple(float(value) for value in sums / counts)
+
+
+def _column_place(values: Values, position: int = 0) -> str:
+    return f"{values.origin}, column {values.columns[position]}" if values.columns else values.origin
+
+
+def incomplete(values: Values) -> Array:
+    """For each row whether a value is missing."""
+    found = [_gaps(values, block).reshape(len(block), -1).any(axis=1) for _, block in blocks(values.array)]
+    whole: Array = np.concatenate(found) if found else np.zeros(0, np.bool_)
+    return whole
+
+
+def _gaps(values: Values, block: Array) -> Array:
+    if values.words:
+        return np.asarray(block == -1)
+    return np.isnan(block) if block.dtype.kind == "f" else np.zeros(block.shape, np.bool_)
+
+
+def numbers(slot: Slot, values: Values, block: Array) -> Array:
+    """`block`, of which `values` tells the rows, as numbers: texts by their vocabulary, gaps filled.
+
+    Raises: DataError E0711 (a gap that nothing fills), E0719 (a text that training did not see).
+    """
+    if not values.words and values.missing == "error" and (values.encoding is None or not values.encoding.fills):
+        return block
+    gaps = _gaps(values, block)
+    encoding = values.encoding if values.encoding is not None else Encoding()
+    if values.words:
+        block = _positions(slot, values, encoding, block)
+    if not gaps.any():
+        return block
+    if values.missing == "drop":
+        return np.where(gaps, 0, block)            # such rows are in no part: their value is never used
+    if not encoding.fills:
+        index = np.unravel_index(int(np.argmax(gaps)), gaps.shape)
+        place = values.place(int(index[0]), tuple(map(int, index[1:])))
+        helps = ("what a target should be cannot be made up: `missing = drop` leaves such rows out",)
+        raise DataError(Diagnostic("E0711", f"{slot.role} `{slot.name}` has no value", place=place,
+                                   helps=helps if slot.is_target else HELP_MISSING))
+    fills = np.array(encoding.fills).reshape(block.shape[1:])
+    return np.where(gaps, fills.astype(block.dtype) if values.words else fills, block)
+
+
+def _positions(slot: Slot, values: Values, encoding: Encoding, block: Array) -> Array:
+    """Positions in the file's words as positions in the vocabulary."""
+    known = {word: index for index, word in enumerate(encoding.words)}
+    other = known.pop(OTHER, -1)
+    table = np.array([*(known.get(word, other) for word in values.words), 0], np.int64)    # -1, a gap: the last one
+    codes = block.astype(np.int64)
+    found = table[codes]
+    if values.gone is not None:
+        found[values.gone if values.rows is None else values.gone[values.rows]] = 0
+    if (found < 0).any():
+        index = np.unravel_index(int(np.argmax(found < 0)), found.shape)
+        word = values.words[int(codes[index])]
+        raise DataError(_unknown(slot, word, tuple(known), values.place(int(index[0]), tuple(map(int, index[1:])))))
+    return found
+
+
+def _unknown(slot: Slot, word: str, known: tuple[str, ...], place: str) -> Diagnostic:
+    near = nearest(word, known)
+    helps = [f"did you mean {' or '.join(f'`{name}`' for name in near)}?"] if near else []
+    if not slot.is_target:
+        helps.append("the table option `unknown = other` gives all such texts the number after the last known one")
+    return Diagnostic("E0719", f"{slot.role} `{slot.name}` has the text `{word}`, which no training row has",
+                      place=place, notes=(f"training saw {shown(known)}",), helps=tuple(helps))
+
+
+def shown(words: tuple[str, ...]) -> str:
+    """The first few words in quotes."""
+    more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
+    return ", ".join(f"`{word}`" for word in words[:_SHOWN]) + more
+
+
+def to_json(encodings: Mapping[str, Encoding]) -> dict[str, dict[str, list[str] | list[float]]]:
+    """What a model file keeps."""
+    return {name: {"words": list(e.words), "fills": list(e.fills)} for name, e in encodings.items()}
+
+
+def from_json(value: Mapping[str, Mapping[str, list[str]]]) -> dict[str, Encoding]:
+    """Inverse of `to_json`. Raises: KeyError, TypeError or ValueError on anything else."""
+    return {str(name): Encoding(tuple(map(str, row["words"])), tuple(map(float, row["fills"])))
+            for name, row in value.items()}

@@ -1,0 +1,119 @@
+"""Samples that stay in their file: only the rows of a batch are read, by position, whatever the size of the file.
+
+The file is not mapped into memory: a limit on the address space counts a mapping as a whole.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.runtime.protocol import Array, Feed, Rows
+
+STREAMED_FROM: Final = 1 << 28          # bytes of samples: a file with more is not read ahead
+BLOCK_BYTES: Final = 1 << 24
+
+
+class FileRows:
+    """Samples that lie one after another in a file, C order, from byte `offset` on. `file`: a path, or an open one."""
+
+    def __init__(self, file: Path | int, name: str, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.shape, self.dtype = shape, dtype
+        self._name, self._offset = name, offset
+        self._row_bytes = prod(shape[1:]) * dtype.itemsize
+        self._file = file if isinstance(file, int) else os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        weakref.finalize(self, os.close, self._file)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def take(self, rows: Rows, out: Array) -> None:
+        """Rows that follow each other in the file are read at once, in the order of the file."""
+        order = np.argsort(rows, kind="stable")
+        wanted = rows[order]
+        starts = np.flatnonzero(np.diff(wanted, prepend=wanted[:1] - 2) != 1)
+        for start, stop in zip(starts, (*starts[1:], len(rows)), strict=True):
+            places = order[start:stop]
+            first, count = int(wanted[start]), int(stop - start)
+            if np.array_equal(places, np.arange(places[0], places[0] + count)) and out.flags.c_contiguous:
+                self._read(first, out[places[0] : places[0] + count])
+            else:
+                run = np.empty((count, *self.shape[1:]), self.dtype)
+                self._read(first, run)
+                out[places] = run
+
+    def _read(self, first: int, out: Array) -> None:
+        view = out.reshape(-1).view(np.uint8).data
+        position = self._offset + first * self._row_bytes
+        done = 0
+        while done < len(view):
+            piece = os.pread(self._file, min(len(view) - done, BLOCK_BYTES), position + done)
+            if not piece:
+                text = f"`{self._name}` became shorter while it was read"
+                raise DataError(Diagnostic("E0702", text, place=f"{self._name}, row {first + 1}"))
+            view[done : done + len(piece)] = piece
+            done += len(piece)
+
+
+class PickedColumns:
+    """Some columns of a table of rows, in the order given. `tables[k]`, if any, says what its numbers stand for."""
+
+    def __init__(self, table: FileRows, positions: tuple[int, ...], tables: tuple[Array | None, ...]) -> None:
+        self.table, self.positions, self.tables = table, positions, tables
+        self.shape: tuple[int, ...] = (len(table), len(positions))
+        self.dtype = table.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def take(self, rows: Rows, out: Array) -> None:
+        """The wanted columns of the rows, whose others are read too."""
+        whole = np.empty((len(rows), self.table.shape[1]), self.dtype)
+        self.table.take(rows, whole)
+        for k, (position, table) in enumerate(zip(self.positions, self.tables, strict=True)):
+            column = whole[:, position]
+            out[:, k] = column if table is None else table[column.astype(np.int64)]
+
+
+def recoded(column: Feed, table: Array) -> Feed:
+    """A column of codes with `table[code]` for each; the table's last entry is that of -1."""
+    if isinstance(column, np.ndarray):
+        return np.asarray(table[column])
+    assert isinstance(column, PickedColumns)
+    assert column.tables == (None,)
+    return PickedColumns(column.table, column.positions, (table,))
+
+
+def side_by_side(columns: list[Feed]) -> Feed:
+    """Columns as one table."""
+    arrays = [column for column in columns if isinstance(column, np.ndarray)]
+    if len(arrays) == len(columns):
+        return np.stack(arrays, axis=1)
+    picked = [column for column in columns if isinstance(column, PickedColumns)]
+    assert len(picked) == len(columns)
+    assert all(column.table is picked[0].table for column in picked)
+    positions = tuple(position for column in picked for position in column.positions)
+    return PickedColumns(picked[0].table, positions, tuple(table for column in picked for table in column.tables))
+
+
+def blocks(feed: Feed, rows: Rows | None = None) -> Iterator[tuple[Rows, Array]]:
+    """All samples, or those of `rows`, in blocks of about 16 MiB, each with the numbers of its rows."""
+    shape, itemsize = feed.shape, feed.dtype.itemsize
+    count = max(1, BLOCK_BYTES // max(1, itemsize * prod(shape[1:])))
+    total = len(feed) if rows is None else len(rows)
+    for start in range(0, total, count):
+        stop = min(start + count, total)
+        numbers = np.arange(start, stop, dtype=np.int64) if rows is None else rows[start:stop]
+        if isinstance(feed, np.ndarray):
+            yield numbers, feed[start:stop] if rows is None else feed[numbers]
+        else:
+            block = np.empty((len(numbers), *shape[1:]), feed.dtype)
+            feed.take(numbers, block)
+            yield numbers, block
