@@ -55,7 +55,7 @@ class TrainConfig:
     clip_norm: float | None = None                    # global norm over all gradients
     clip_value: float | None = None
     early_stopping: Choice | None = None
-    checkpoint: Choice | None = None
+    checkpoint: tuple[Choice, ...] = ()               # every(...), best(...)
     precision: str = "float32"
 
 

@@ -35,8 +35,8 @@ plateau.
     "E0604": Explanation(
         "this version does not have it",
         """
-The language has a place for `checkpoint` and for other precisions than float32; this version of nnc does not do either.
-Leave the entry out. An input of type float64 makes the layers after it float64.
+The language has a place for other precisions than float32; this version of nnc does not have them. Leave the entry out.
+An input of type float64 makes the layers after it float64.
 """,
     ),
     "E0650": Explanation(

@@ -70,6 +70,16 @@ class Watch:
         self.waited += 1
         return False
 
+    def to_json(self) -> dict[str, Any]:
+        """What it has seen; the settings follow from the spec."""
+        best = None if math.isnan(self.best) else self.best
+        return {"best": best, "best_epoch": self.best_epoch, "waited": self.waited}
+
+    def restore(self, value: Mapping[str, Any]) -> None:
+        """Inverse of `to_json`. Raises: KeyError, TypeError or ValueError on anything else."""
+        self.best = math.nan if value["best"] is None else float(value["best"])
+        self.best_epoch, self.waited = int(value["best_epoch"]), int(value["waited"])
+
 
 def _number(arguments: Mapping[str, Any], name: str, default: Any) -> Any:
     value = arguments.get(name)

@@ -40,6 +40,7 @@ def watching(network: Network) -> list[tuple[str, Choice]]:
     """The choices of `train` that watch a figure, with the key of their place."""
     rate = dict(network.train.optimizer.arguments).get("learning_rate")
     found = [("train.early_stopping", network.train.early_stopping), ("train.optimizer", rate)]
+    found += [("train.checkpoint", choice) for choice in network.train.checkpoint]
     return [
         (key, choice) for key, choice in found if isinstance(choice, Choice) and "monitor" in dict(choice.arguments)
     ]

@@ -11,7 +11,7 @@ from nnc.grammar.source import Span
 
 from ..layers.definition import Hyperparameter
 from ..options import Choice, CompileOptions, OutputConfig, TrainConfig, Value
-from ..report import fault
+from ..report import did_you_mean, fault
 from ..tables import default_choice
 from .arguments import READERS, bind, choose, wrong_kind
 from .binding import Bound, Reader, read
@@ -37,7 +37,7 @@ TRAIN: Final = (
     Hyperparameter("clip_norm", "float", None, optional=True),
     Hyperparameter("clip_value", "float", None, optional=True),
     Hyperparameter("early_stopping", "early_stopping", None, optional=True),
-    Hyperparameter("checkpoint", "checkpoint", None, optional=True),
+    Hyperparameter("checkpoint", "checkpoint", ()),
     Hyperparameter("precision", "precision", "float32"),
 )
 EARLY_STOPPING: Final = (
@@ -46,6 +46,13 @@ EARLY_STOPPING: Final = (
     Hyperparameter("min_delta", "float", 0.0),
     Hyperparameter("restore_best", "bool", False, alias="restore_best_weights"),
 )
+CHECKPOINT: Final = {
+    "every": (
+        Hyperparameter("epochs", "int", None, optional=True),
+        Hyperparameter("steps", "int", None, optional=True),
+    ),
+    "best": (Hyperparameter("monitor", "word", "val_loss"), Hyperparameter("min_delta", "float", 0.0)),
+}
 
 
 def output_config(statement: syntax.Output, layer: str, scope: Scope) -> tuple[OutputConfig, dict[str, Span]]:
@@ -191,14 +198,27 @@ def _read_early_stopping(owner: str, parameter: Hyperparameter, expression: synt
     return Choice("early_stopping", bind("early_stopping", EARLY_STOPPING, arguments, scope, expression.span))
 
 
-def _refuse_checkpoint(owner: str, parameter: Hyperparameter, expression: syntax.Expression, scope: Scope) -> Value:
-    raise fault(
-        "E0604",
-        "this version writes no checkpoints while it trains",
-        expression.span,
-        "not available",
-        helps=["leave `checkpoint` out: the trained model is written at the end"],
-    )
+def _read_checkpoint(owner: str, parameter: Hyperparameter, expression: syntax.Expression, scope: Scope) -> Value:
+    """`every(epochs = 5)`, `best(monitor = val_loss)`, or both in a list."""
+    choices: dict[str, Choice] = {}
+    for item in _items(expression):
+        match item:
+            case syntax.Name(name=word):
+                arguments: tuple[syntax.Argument, ...] = ()
+            case syntax.Call(callee=syntax.Name(name=word), arguments=arguments):
+                pass
+            case _:
+                word = ""
+        if word not in CHECKPOINT:
+            expected = "`every(epochs = 5)`, `best(monitor = val_loss)` or both in a list"
+            raise wrong_kind(owner, parameter, item, f"`{word}`" if word else "this", expected,
+                             did_you_mean(word, CHECKPOINT))
+        if word in choices:
+            raise fault("E0404", f"`{word}` is given twice", item.span, "given again")
+        choices[word] = Choice(word, bind(word, CHECKPOINT[word], arguments, scope, item.span))
+        if word == "every" and all(value is None for _, value in choices[word].arguments):
+            choices[word] = Choice("every", (("epochs", 1), ("steps", None)))
+    return tuple(choices.values())
 
 
 def _read_precision(owner: str, parameter: Hyperparameter, expression: syntax.Expression, scope: Scope) -> Value:
@@ -220,6 +240,6 @@ _SECTION_READERS: Final[dict[str, Reader]] = {
     "class_weight": _read_class_weight,
     "batch_size": _read_batch_size,
     "early_stopping": _read_early_stopping,
-    "checkpoint": _refuse_checkpoint,
+    "checkpoint": _read_checkpoint,
     "precision": _read_precision,
 }
