@@ -14,11 +14,12 @@ from collections.abc import Callable
 from typing import Final
 
 from .expr import Expr, Operand, apply, const, walk
+from .memo import table
 
 ZERO: Final = const(0.0)
 ONE: Final = const(1.0)
 
-_simplified: dict[Expr, Expr] = {}
+_simplified: dict[Expr, Expr] = table({})
 
 
 def simplify(expr: Expr) -> Expr:

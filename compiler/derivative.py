@@ -17,10 +17,11 @@ from typing import Final
 
 from .algebra import ONE, ZERO, build, number, simplify
 from .expr import PREDICATES, Expr, apply, const, substitute, var, walk
+from .memo import table
 
 __all__ = ["differentiate", "in_terms_of_output", "simplify"]
 
-_derivatives: dict[tuple[Expr, str], Expr] = {}
+_derivatives: dict[tuple[Expr, str], Expr] = table({})
 
 
 def differentiate(expr: Expr, name: str) -> Expr:

@@ -1,15 +1,17 @@
 """Scalar expressions: the one place where elementwise mathematics is written.
 
-An `Expr` is an interned, immutable DAG node: equal expressions are the same object, so equality is identity
-and shared subterms are shared. Formulas are ordinary Python functions over `Expr`; operators are overloaded.
-Differentiation and simplification live in `derivative.py`, evaluation with NumPy in `ops/`, printing in `emit/`.
-Text form, used in printed stages and plan files: `(maximum (add acc b0) 0)`.
+An `Expr` is an interned, immutable DAG node: equal expressions are the same object as long as one of them lives, so
+equality is identity and shared subterms are shared. Formulas are ordinary Python functions over `Expr`; operators are
+overloaded. Differentiation and simplification live in `derivative.py`, evaluation with NumPy in `ops/`, printing in
+`emit/`. Text form, used in printed stages and plan files: `(maximum (add acc b0) 0)`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from threading import Lock
 from typing import Final
+from weakref import WeakValueDictionary
 
 # operator -> number of arguments
 OPERATORS: Final[dict[str, int]] = {
@@ -26,7 +28,7 @@ PREDICATES: Final = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or", 
 class Expr:
     """One node: `op` is "const" (value: float), "var" (value: str) or a key of OPERATORS (args)."""
 
-    __slots__ = ("args", "op", "value")
+    __slots__ = ("__weakref__", "args", "op", "value")
     op: str
     args: tuple[Expr, ...]
     value: float | str | None
@@ -87,18 +89,28 @@ class Expr:
 
 Operand = Expr | float | int
 
-_interned: dict[tuple[object, ...], Expr] = {}
+_interned: WeakValueDictionary[tuple[object, ...], Expr] = WeakValueDictionary()
+_interning = Lock()
 
 
 def _intern(op: str, args: tuple[Expr, ...], value: float | str | None) -> Expr:
     # repr tells 0.0 from -0.0 and 1 from 1.0 apart, which `==` does not
     key = (op, args, repr(value))
     found = _interned.get(key)
-    if found is None:
-        found = Expr()
-        found.op, found.args, found.value = op, args, value
-        _interned[key] = found
+    if found is not None:
+        return found
+    with _interning:    # another thread may have made it by now
+        found = _interned.get(key)
+        if found is None:
+            found = Expr()
+            found.op, found.args, found.value = op, args, value
+            _interned[key] = found
     return found
+
+
+def term_count() -> int:
+    """How many different terms are alive."""
+    return len(_interned)
 
 
 def const(value: float) -> Expr:

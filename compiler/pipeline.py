@@ -9,6 +9,7 @@ import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import RLock
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,7 @@ from nnc.grammar.diagnostics import Diagnostic, NncError
 from nnc.grammar.source import SourceFile
 from nnc.grammar.syntax import Module
 
+from .memo import forget_if_many
 from .network import Network
 from .options import CompileOptions
 
@@ -203,6 +205,9 @@ class Compiled:
         return plan
 
 
+_ONE_AT_A_TIME = RLock()      # stages keep answers in tables that all threads share
+
+
 def compile_source(
     source: SourceFile,
     options: CompileOptions | None = None,
@@ -216,7 +221,8 @@ def compile_source(
     """
     assert stop_after is None or stop_after in NAMES, stop_after
     options = options or CompileOptions()
-    with _without_collector():
+    with _ONE_AT_A_TIME, _without_collector():
+        forget_if_many()
         values, timings = _run_stages(source, options, stop_after, verify)
     return Compiled(source, options, values, timings)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from math import prod
 from typing import TypeVar
 
@@ -12,6 +11,7 @@ from .builder import Builder
 from .derivative import simplify as simplify_expr
 from .expr import PREDICATES, Expr, const, substitute, var, variables, walk
 from .graph import Node
+from .memo import memo
 from .ops.elementwise import OPERAND_NAMES, broadcast_shapes, rename_operands
 from .types import Shape
 
@@ -47,7 +47,7 @@ def simplify_map(builder: Builder, node: Node, inputs: tuple[int, ...]) -> int:
     return builder.broadcast(operands[0], node.type.shape, dtype)
 
 
-@cache
+@memo
 def _narrowed(expr: Expr, pattern: tuple[Operand, ...]) -> tuple[Expr, tuple[int, ...]]:
     """`expr` simplified with constants put in and equal operands joined; and the places of the operands it still reads.
 
@@ -87,7 +87,7 @@ def _without_repetition(
     return rename_operands(rest, names), places, tuple(operands)
 
 
-@cache
+@memo
 def _repeated(
     expr: Expr, shapes: tuple[Shape, ...], computed: tuple[bool, ...]
 ) -> tuple[Expr, tuple[tuple[Expr, tuple[int, ...]], ...]]:

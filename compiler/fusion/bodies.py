@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from ..expr import PREDICATES, Expr, substitute, var, walk
 from ..graph import Update
 from ..kernels import FusedProgram
+from ..memo import memo
 from ..ops.elementwise import OPERAND_NAMES
 from ..plan import Body, Reduction, Statement, Step
 from ..types import Shape
@@ -186,7 +185,7 @@ def const_is_exact(expr: Expr) -> bool:
     return abs(expr.value) < 2**24 and expr.value == int(expr.value)
 
 
-@lru_cache(maxsize=65536)
+@memo
 def _renamed(expr: Expr, names: tuple[tuple[Expr, Expr], ...]) -> Expr:
     return substitute(expr, dict(names))
 
@@ -196,7 +195,7 @@ def renamed(expr: Expr, names: dict[Expr, Expr]) -> Expr:
     return _renamed(expr, tuple(names.items()))
 
 
-@lru_cache(maxsize=4096)
+@memo
 def split_shared(exprs: tuple[Expr, ...]) -> tuple[tuple[Expr, ...], tuple[Expr, ...]]:
     """Terms used more than once, in order, as (s0, s1, ...), and the expressions written with them.
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from ..derivative import differentiate, in_terms_of_output, simplify
 from ..expr import Expr, apply, rename, var, variables, walk
 from ..kernels import FusedPrograms, Note
+from ..memo import memo
 from .fusible import Item
 
 _X0 = var("x0")
@@ -58,7 +59,7 @@ def describe(item: Item, operands: list[Item]) -> str:
     return describe_formula(item.expr)
 
 
-@lru_cache(maxsize=4096)
+@memo
 def describe_formula(expr: Expr) -> str:
     """An activation by its name, anything else by its most telling operator."""
     if expr is _X0:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from ..derivative import differentiate, in_terms_of_output, simplify
 from ..expr import Expr, apply, substitute, var, variables, walk
 from ..graph import Node
+from ..memo import memo
 from ..types import BATCH, Dim, Shape, TensorType
 from .definition import Array, GraphBuilder, OpAttrs, OpDef
 from .scalar import evaluate as evaluate_scalar
@@ -46,13 +45,13 @@ def _infer_map(inputs: tuple[TensorType, ...], attrs: OpAttrs) -> TensorType:
     return TensorType(attrs["dtype"], shape)
 
 
-@cache
+@memo
 def operand_count(expr: Expr) -> int:
     """One more than the highest operand `xk` that `expr` reads."""
     return max((OPERAND_NAMES.index(name) + 1 for name in variables(expr)), default=0)
 
 
-@cache
+@memo
 def operation_count(expr: Expr) -> int:
     """Scalar operations in `expr`, shared terms once."""
     return sum(1 for term in walk(expr) if term.args)
@@ -70,7 +69,7 @@ def _evaluate_map(arrays: tuple[Array, ...], attrs: OpAttrs, rows: int) -> Array
     return np.array(np.broadcast_to(np.asarray(value), np.broadcast_shapes(*shapes)), dtype)
 
 
-@cache
+@memo
 def _gradient_formula(expr: Expr, wrt: int, from_output: Expr | None) -> tuple[Expr, tuple[str, ...]]:
     """g * d expr / d x[wrt] over operands renumbered x0, x1, ...; and what those are: "g", "y" or an operand's name.
 
