@@ -10,6 +10,7 @@ from typing import Final
 
 from .catalogue_arguments import ARGUMENTS
 from .catalogue_calls import CALLS
+from .catalogue_models import MODELS
 from .catalogue_names import NAMES
 from .catalogue_outputs import OUTPUTS
 from .catalogue_sections import SECTIONS
@@ -143,18 +144,28 @@ numbers.
     "E0710": Explanation(
         "text stands where numbers should be",
         """
-A column that feeds a model must hold numbers in every row. The first guilty row is named, and how many there are.
+Texts can name the classes of a target, and they can feed an input of integers, each text a number. Everywhere else a
+column must hold numbers in every row; the first guilty row is named, and how many there are.
 
-    Sex
-    male                 wrong: text
-    1                    right: a number for each word
+    input sex: float32[]     wrong: what quantity is `male`?
+    input sex: int32[]       right: followed by OneHot or Embedding
+
+A column with texts in some rows and numbers in others is taken for a mistake, unless the table says that it holds
+names: csv("titanic.csv", categories = [Ticket]).
 """,
     ),
     "E0711": Explanation(
         "a value is missing",
         """
-An empty cell, or NA, null or ?, stands in a column that feeds the model. What to put there is a decision about the
-data that only you can make: leave the row out, or fill in a mean, a zero or a guess.
+An empty cell, or NA, null or ?, stands in a column that feeds the model. What to do is a decision about the data that
+only you can make, and the table's option `missing` says it:
+
+    csv("titanic.csv", missing = drop)      leave such rows out
+    csv("titanic.csv", missing = median)    or mean, of the training rows; of texts the most frequent one
+    csv("titanic.csv", missing = 0)         any number, for columns of numbers
+
+A name can read the same file with an option of its own: `age = csv("titanic.csv", missing = 0)[Age]`. A missing target
+is never made up: only `drop` helps.
 """,
     ),
     "E0712": Explanation(
@@ -212,6 +223,28 @@ Parquet files are read with pyarrow, which comes with the optional extra `data`:
     $ pip install 'nnc[data]'
 
 CSV, npz, npy and idx files need nothing more than nnc itself.
+""",
+    ),
+    "E0719": Explanation(
+        "a text is unknown to the model",
+        """
+The numbers that texts stand for are learnt from the training rows and kept with the model. A text that only occurs in
+other rows has no number: it is misspelled, or so rare that all its rows were set apart.
+
+    csv("cars.csv", unknown = other)    all texts that training did not see share the number after the last known one
+
+With k texts in the training rows the numbers are 0 to k-1, and k for `other`: OneHot(k + 1), Embedding(k + 1, ...).
+A target has no `other`: stratify the split by it, so that every class is in every part.
+""",
+    ),
+    "E0720": Explanation(
+        "there are more texts than the model has numbers for",
+        """
+Each different text is a class of its own, and the output has a unit per class. Perhaps one class is spelled in
+several ways: `Yes`, `yes`. Capital letters count; spaces around a text do not.
+
+    output species = h -> Dense(2, softmax)    wrong for setosa, versicolor and virginica
+    output species = h -> Dense(3, softmax)    right
 """,
     ),
     # --- E08 command line and Python calls
@@ -321,6 +354,7 @@ A spec without data compiles and checks; from Python, `model.fit` takes arrays i
 """,
     ),
     **CALLS,  # E082
+    **MODELS,  # E083
     # --- E09 plans, model files and budgets
     "E0901": Explanation(
         "a plan cannot be read",

@@ -14,15 +14,34 @@ Array = npt.NDArray[Any]
 Rows = npt.NDArray[np.int64]
 
 
+class RowSource(Protocol):
+    """Samples that are read when they are asked for: what an array is to a session, without the memory."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def __len__(self) -> int: ...
+
+    def take(self, rows: Rows, out: Array) -> None:
+        """`out[k] = samples[rows[k]]`; rows in any order, some perhaps twice. `out` has this source's dtype."""
+
+
+Feed = Array | RowSource
+
+
 class Session(Protocol):
     """One prepared plan: its arena, its variables, its programs ready to run."""
 
     plan: Plan
 
-    def bind(self, program: str, feeds: Mapping[str, Array]) -> None:
+    def bind(self, program: str, feeds: Mapping[str, Feed]) -> None:
         """Name the data a program reads: feed name -> whole array, samples along axis 0, in the feed's dtype and shape.
 
-        Arrays are read where they lie (they may be memory-mapped) and must stay unchanged while bound.
+        Arrays are read where they lie (they may be memory-mapped) and must stay unchanged while bound. A source of
+        rows gives those of a step when the step asks for them.
         """
 
     def run(self, program: str, rows: Rows) -> None:

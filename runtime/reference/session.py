@@ -15,7 +15,7 @@ import numpy as np
 
 from nnc.compiler.plan import ROWS_FEED, Plan, Program
 from nnc.runtime.initial import initial_values
-from nnc.runtime.protocol import Array, Rows
+from nnc.runtime.protocol import Array, Feed, Rows
 
 from .arena import Arena, Scratch
 from .frame import Call
@@ -48,7 +48,7 @@ class ReferenceSession:
         for name, value in initial_values(plan):
             self.write(name, value)
 
-    def bind(self, program: str, feeds: Mapping[str, Array]) -> None:
+    def bind(self, program: str, feeds: Mapping[str, Feed]) -> None:
         self._programs[program].bind(feeds)
 
     def run(self, program: str, rows: Rows) -> None:
@@ -80,18 +80,18 @@ class _PreparedProgram:
         self._program, self._arena = program, arena
         self._places = {name: buffer for name, buffer in program.feeds if name != ROWS_FEED}
         self._fetches = dict(program.fetches)
-        self._sources: dict[str, Array] | None = None
+        self._sources: dict[str, Feed] | None = None
         self._steps: list[CompiledStep] = []
         self._bound: OrderedDict[int, tuple[list[Call], dict[str, Array]]] = OrderedDict()
         self._rows = 0
 
-    def bind(self, feeds: Mapping[str, Array]) -> None:
+    def bind(self, feeds: Mapping[str, Feed]) -> None:
         assert self._places.keys() == feeds.keys(), (sorted(self._places), sorted(feeds))
         for name, array in feeds.items():
             place = self._arena.view(self._places[name], 1)
             assert (array.shape[1:], array.dtype) == (place.shape[1:], place.dtype), (name, array.shape, array.dtype)
         assert len({len(array) for array in feeds.values()}) <= 1, {name: len(feeds[name]) for name in feeds}
-        self._sources = {name: np.asarray(array) for name, array in feeds.items()}
+        self._sources = dict(feeds)
 
     def run(self, rows: Rows, scratch: Scratch) -> None:
         for call in self._fed(rows, scratch):
@@ -116,7 +116,10 @@ class _PreparedProgram:
         for name, source in self._sources.items():
             assert rows.min() >= 0, rows
             assert rows.max() < len(source), (name, rows, len(source))
-            take_rows(source, rows, places[name])
+            if isinstance(source, np.ndarray):
+                take_rows(source, rows, places[name])
+            else:
+                source.take(rows, places[name])
         if ROWS_FEED in places:
             places[ROWS_FEED][()] = len(rows)
         return calls
