@@ -88,7 +88,10 @@ class Graph:
 class Term:
     """One reported figure of an output: a loss, a metric or a regulariser.
 
-    `finish` computes it from the accumulators `a0, a1, ...` (in `accumulators`' order) and `rows`, the samples seen.
+    `finish` computes it from the accumulators `a0, a1, ...` (in `accumulators`' order) and `rows`, the samples seen;
+    where they are no scalars, at each of their elements, and the figure is the mean of those at which `counted` holds.
+    A `measure` is made by evaluation alone: "confusion" is the accumulator itself, float64[classes, classes]; "auc"
+    is ranked from what `evaluate_step` gives as `scores.OUTPUT` and `truth.OUTPUT`.
     The total loss is the sum of `weight * value` over the terms whose kind is not "metric".
     """
 
@@ -98,6 +101,8 @@ class Term:
     weight: float
     accumulators: tuple[str, ...]
     finish: Expr
+    counted: Expr | None = None
+    measure: str = ""
 
 
 @dataclass(frozen=True, slots=True)

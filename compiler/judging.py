@@ -13,13 +13,13 @@ from .formulas.losses import LOSSES, row_mean
 from .formulas.metrics import METRICS
 from .formulas.regularizers import REGULARIZERS
 from .graph import Term, Variable
+from .measuring import add_sums, give_scores, meaning_of
 from .network import Network
 from .options import Choice, OutputConfig
 from .types import TensorType
 
 _X0, _X1, _X2 = var("x0"), var("x1"), var("x2")
 _SUM = _X0 + _X1
-_SCALAR = TensorType("float64", ())
 TARGET_DTYPES = {"class": "int32"}     # other targets have the prediction's dtype
 
 
@@ -42,14 +42,11 @@ class _Judging:
 
     def accumulate(self, term: str, nodes: tuple[int, ...]) -> tuple[str, ...]:
         """Add each node, a float64 scalar, to an accumulator of the term; gives the accumulators' names."""
-        builder, names = self.builder, []
-        for k, node in enumerate(nodes):
-            name = f"sum.{term}.{k}"
-            before = builder.add("variable", name=name, type=_SCALAR)
-            builder.update((name,), (before, node), (_SUM,))
-            self.accumulators.append(Variable(name, _SCALAR, "accumulator", Choice("zeros")))
-            names.append(name)
-        return tuple(names)
+        return self.keep(add_sums(self.builder, term, nodes))
+
+    def keep(self, accumulators: tuple[Variable, ...]) -> tuple[str, ...]:
+        self.accumulators += accumulators
+        return tuple([variable.name for variable in accumulators])
 
 
 def judge(builder: Builder, network: Network, forward: Forward, owned: Owned) -> Judgement:
@@ -153,11 +150,16 @@ def _mean_loss(judging: _Judging, output: OutputConfig, rows: int) -> None:
 
 
 def _measure(judging: _Judging, output: OutputConfig, choice: Choice, target: int, prediction: int) -> None:
-    metric, name = METRICS[choice.name], f"{output.name}.{choice.name}"
-    nodes = metric.rows(judging.builder, target, prediction, dict(choice.arguments))
-    totals = tuple(total_of_elements(judging.builder, node) for node in nodes)
-    accumulators = judging.accumulate(name, totals)
-    judging.terms.append(Term(name, "metric", output.name, 0.0, accumulators, metric.finish))
+    builder, term = judging.builder, f"{output.name}.{choice.name}"
+    _, metric = meaning_of(output, choice, builder.type(prediction))
+    is_measured = not metric.measure or builder.program == "evaluate_step"
+    nodes = metric.rows(builder, target, prediction, dict(choice.arguments))
+    sums = nodes if metric.is_summed else tuple(total_of_elements(builder, node) for node in nodes)
+    names = judging.keep(add_sums(builder, term, sums, metric.merge, is_updated=is_measured))
+    if metric.measure == "auc" and is_measured:
+        give_scores(builder, output, target, prediction)
+    made = Term(term, "metric", output.name, 0.0, names, metric.finish, metric.counted, metric.measure)
+    judging.terms.append(made)
 
 
 def _regularize(judging: _Judging, weight: str, choice: Choice) -> None:

@@ -125,10 +125,13 @@ def _signature(signature: Signature) -> object:
 
 
 def _term(term: Term) -> object:
-    return {
+    fields: dict[str, object] = {
         "name": term.name, "kind": term.kind, "output": term.output, "weight": _number(term.weight),
         "accumulators": term.accumulators, "finish": to_text(term.finish),
     }  # fmt: skip
+    if term.counted is not None:
+        fields["counted"] = to_text(term.counted)
+    return fields | ({"measure": term.measure} if term.measure else {})
 
 
 def _adaptation(adaptation: Adaptation) -> object:

@@ -254,10 +254,12 @@ def _read_signature(node: Node) -> Signature:
 
 
 def _read_term(node: Node) -> Term:
-    node.only("name", "kind", "output", "weight", "accumulators", "finish")
+    node.only("name", "kind", "output", "weight", "accumulators", "finish", "counted", "measure")
+    counted = node.optional("counted", None)
     return Term(
         node.field("name").text(), node.field("kind").text(), node.field("output").text(), node.field("weight").real(),
         node.field("accumulators").each(Node.text), node.field("finish").expr(),
+        None if counted.value is None else counted.expr(), node.optional("measure", "").text(),
     )  # fmt: skip
 
 

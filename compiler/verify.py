@@ -5,7 +5,7 @@ Runs on every plan that comes from a file. A damaged or hostile plan is refused 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
 from math import isfinite
 from typing import Final
@@ -14,7 +14,7 @@ from nnc.grammar.diagnostics import Diagnostic, NncError
 
 from .expr import variables
 from .formulas.initializers import INITIALIZERS
-from .graph import Variable
+from .graph import Term, Variable
 from .options import Choice
 from .plan import ROWS_FEED, Buffer, Plan, Program
 from .types import BATCH, FLOAT_DTYPES, ITEM_SIZE, TensorType
@@ -24,6 +24,7 @@ from .verify_steps import Unsound, check_step, check_type, require
 KINDS: Final = frozenset({"variable", "input", "constant", "temporary"})
 ROLES: Final = frozenset({"weight", "statistic", "slot", "scalar", "accumulator"})
 TERM_KINDS: Final = frozenset({"loss", "metric", "regularizer"})
+MEASURES: Final = frozenset({"", "confusion", "auc"})
 PROGRAMS: Final = frozenset({"predict", "evaluate_step", "train_step", "adapt_step"})
 LARGEST_ARENA: Final = 2**48
 ROWS: Final = TensorType("float64", ())
@@ -168,12 +169,16 @@ def _check_program(program: Program, plan: Plan, regions: tuple[Region, ...]) ->
 
 def _check_reports(plan: Plan) -> None:
     roles = {variable.name: variable.role for variable, _ in plan.variables}
+    types = {variable.name: variable.type for variable, _ in plan.variables}
+    scored = {name for p in plan.programs if p.name == "evaluate_step" for name, _ in p.fetches}
     for term in plan.terms:
         require(term.kind in TERM_KINDS and isfinite(term.weight), f"the term `{term.name[:60]}` is of no known kind")
         known = all(roles.get(name) == "accumulator" for name in term.accumulators)
         require(known, f"the term `{term.name[:60]}` reads what is no accumulator")
         names = {f"a{k}" for k in range(len(term.accumulators))} | {"rows"}
-        require(names.issuperset(variables(term.finish)), f"the term `{term.name[:60]}` reads an unknown name")
+        read = {*variables(term.finish), *(variables(term.counted) if term.counted is not None else ())}
+        require(names.issuperset(read), f"the term `{term.name[:60]}` reads an unknown name")
+        _check_measure(term, types, scored)
     for adaptation in plan.adaptations:
         for name, role in (
             (adaptation.mean, "statistic"), (adaptation.variance, "statistic"),
@@ -181,6 +186,19 @@ def _check_reports(plan: Plan) -> None:
         ):  # fmt: skip
             require(roles.get(name) == role, f"the statistics of `{adaptation.layer[:60]}` are no variables")
         require(adaptation.elements_per_row >= 1, f"`{adaptation.layer[:60]}` counts no elements")
+
+
+def _check_measure(term: Term, types: Mapping[str, TensorType], scored: Collection[str]) -> None:
+    """What a term sums up has one shape, and what evaluation needs for it is there."""
+    shapes = {types[name].shape for name in term.accumulators}
+    require(term.measure in MEASURES, f"the term `{term.name[:60]}` is measured in no known way")
+    require(len(shapes) <= 1, f"the sums of the term `{term.name[:60]}` are of different shapes")
+    if term.measure == "confusion":
+        shape = next(iter(shapes), ())
+        require(len(shape) == 2 and shape[0] == shape[1], f"the term `{term.name[:60]}` is no square")
+    if term.measure == "auc":
+        given = f"scores.{term.output}" in scored and f"truth.{term.output}" in scored
+        require(given, f"the term `{term.name[:60]}` has no scores")
 
 
 def _check_signatures(plan: Plan) -> None:
@@ -196,7 +214,8 @@ def _check_signatures(plan: Plan) -> None:
             type = plan.buffers[id].type
             if name.startswith("prediction.") and type.has_batch:
                 require(outputs.get(name) == type, f"`{name[:60]}` is fetched, but nothing says so")
-            else:
-                require(type == ROWS, f"`{name[:60]}` is no single number")
+            elif type != ROWS:
+                is_of_samples = name.startswith(("scores.", "truth.")) and type.has_batch
+                require(is_of_samples, f"`{name[:60]}` is no single number")
     for signature in (*plan.inputs, *plan.outputs, *plan.targets):
         require(signature.type.shape[:1] == (BATCH,), f"`{signature.name[:60]}` has no batch")

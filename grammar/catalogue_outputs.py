@@ -114,9 +114,9 @@ compare signs, so the prediction must be able to be negative.
         "a metric does not fit its output",
         """
 A metric of class numbers does not fit one-hot targets and the other way round; one that asks whether a probability is
-above 0.5 says nothing about logits or a regression.
+above 0.5, or counts yes and no, says nothing about logits or a regression.
 
-    { loss = sparse_categorical_crossentropy, metrics = [precision] }   wrong
+    { loss = sparse_categorical_crossentropy, metrics = [rmse] }        wrong
     { loss = sparse_categorical_crossentropy, metrics = [accuracy] }    right
     { loss = mse, metrics = [accuracy] }                                wrong
     { loss = mse, metrics = [mae] }                                     right

@@ -188,12 +188,14 @@ class Model:
         self.history.stopped = result.stopped
         return result
 
-    def evaluate(self, x: Any = None, y: Any = None) -> dict[str, float]:
+    def evaluate(self, x: Any = None, y: Any = None) -> dict[str, Any]:
         """`loss`, the total, then every loss, metric and regulariser by name; dropout and the like are off.
 
         Without arrays: of the test data that the spec names. The total is the sum of weight * loss, and regularisers.
+        All are numbers but the metric `confusion`: int64[classes, classes], a row for each true class.
         """
-        return train.evaluate(self.session, self._test_samples(x, y)).figures()
+        report = train.evaluate(self.session, self._test_samples(x, y))
+        return {**report.figures(), **report.tables}
 
     def predict(self, x: Any) -> dict[str, Array] | Array:
         """Each output's value by name, or the one array of a model with one output; one row per sample."""

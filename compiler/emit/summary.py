@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..graph import Programs
 from ..kernels import FusedProgram, FusedPrograms, writes
+from ..measuring import kinds_of_metrics
 from ..network import Network
 from ..ops import OPS
 from ..plan import Plan
@@ -58,6 +59,7 @@ class Summary:
     training_peak_bytes: int
     inference_peak_bytes: int
     arena_bytes: int
+    metrics: tuple[tuple[str, str], ...] = ()       # ("digit.accuracy", "sparse_categorical_accuracy")
 
 
 def summarize(compiled: Compiled) -> Summary:
@@ -89,6 +91,7 @@ def summarize(compiled: Compiled) -> Summary:
         peaks.get("train_step", 0),
         peaks["predict"],
         plan.arena_bytes,
+        kinds_of_metrics(network),
     )
 
 
@@ -182,6 +185,8 @@ def render_summary(summary: Summary) -> str:
         ("memory", f"{bytes_text(summary.training_peak_bytes)} to train, {bytes_text(summary.inference_peak_bytes)}"
                    f" to predict, at batch size {batch}"),
     ]  # fmt: skip
+    if summary.metrics:
+        totals.append(("metrics", ", ".join(f"{name} is {kind}" for name, kind in summary.metrics)))
     return "\n".join([*lines, "", *(f"{name:10}  {text}" for name, text in totals)])
 
 

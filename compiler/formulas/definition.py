@@ -62,7 +62,14 @@ class Metric:
     """rows(builder, target, prediction, arguments) -> nodes, one per accumulator, each float, any shape with the batch:
     summed over everything they give the accumulators a0, a1, ... ; finish is a formula over a0.. and `rows`.
 
-    `targets` says for which kinds of target it makes sense; `width`: the only width of a prediction it is defined for.
+    is_summed: the nodes are a batch's sums already, without the batch; finish is then taken at each of their elements,
+    and the figure is the mean of those at which `counted` holds (all, if None). merge: what the accumulators become,
+    over their old values a0, a1, ... and a batch's nodes n0, n1, ...; empty: a0 + n0 and so on.
+    measure: "" for a figure made of sums in every program; "confusion" for a matrix and "auc" for a figure made of all
+    scores, which evaluation alone gives.
+    `targets` says for which kinds of target it makes sense;
+    `of_classes`: the metric to take in its place where the target names one of several classes. asks_half: whether it
+    asks of a single unit if it is above 0.5. needs_classes: the targets must be yes and no, or classes.
     """
 
     doc: str
@@ -70,7 +77,13 @@ class Metric:
     finish: Expr
     targets: tuple[str, ...] = ("like", "class", "one_hot")
     defaults: Defaults = field(default_factory=dict)
-    width: int | None = None
+    is_summed: bool = False
+    merge: tuple[Expr, ...] = ()
+    counted: Expr | None = None
+    measure: str = ""
+    of_classes: Metric | None = None
+    asks_half: bool = False
+    needs_classes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from ..formulas.losses import LOSSES
 from ..formulas.metrics import METRICS
 from ..options import Choice
 from ..report import counted, fault, listed
-from .judged import Judged
+from .judged import CLASSES, Judged
 from .values import beyond_probability, known_values, made_by
 
 
@@ -28,13 +28,24 @@ def check_metric(judged: Judged, choice: Choice) -> None:
             helps=[f"of the metrics that fit: {listed(fits[:5])}"],
         )
     arguments = dict(choice.arguments)
-    if metric.width is not None and metric.width != judged.width:
+    if metric.measure == "confusion" and len(judged.type.shape) > 2:
         raise fault(
             "E0512",
-            f"metric `{name}` is for {counted(metric.width, 'unit')}, but `{judged.output.name}` has {judged.width}",
+            f"`{name}` counts one answer per sample, but `{judged.output.name}` is {judged.type}",
             span,
-            f"expects {counted(metric.width, 'unit')}",
+            "expects a vector per sample",
             labels=judged.trail,
+        )
+    if metric.needs_classes and judged.loss.target not in CLASSES:
+        _check_answers(judged, name, metric, span)
+    if metric.of_classes is not None and judged.loss.target in CLASSES and arguments.get("thresholds") != 0.5:
+        raise fault(
+            "E0512",
+            f"`{name}` takes the class with the largest unit, so it has no threshold",
+            span,
+            "without effect",
+            labels=judged.trail,
+            helps=["leave `thresholds` out"],
         )
     k = arguments.get("k")
     if isinstance(k, int) and k >= judged.width:
@@ -47,6 +58,29 @@ def check_metric(judged: Judged, choice: Choice) -> None:
             helps=["give a smaller `k`"],
         )
     _check_metric_values(judged, choice, metric, span)
+
+
+def _check_answers(judged: Judged, name: str, metric: Metric, span: Span) -> None:
+    """A metric of classes beside a loss whose targets are values: they must at least be yes or no."""
+    loss = judged.loss
+    if not (loss.activation or loss.prediction == "sign" or judged.gives_probabilities):
+        raise fault(
+            "E0512",
+            f"metric `{name}` needs classes, or yes and no, and the targets of `{judged.choice.name}` are values",
+            span,
+            "expects classes",
+            labels=judged.trail,
+            helps=["for a regression: `mae`, `rmse` or `r2_score`"],
+        )
+    if metric.measure == "confusion" and judged.width != 1:
+        raise fault(
+            "E0512",
+            f"`{name}` needs one answer per sample, but `{judged.output.name}` has {judged.width} of yes or no",
+            span,
+            "expects classes, or one unit",
+            labels=judged.trail,
+            helps=["`precision` and `recall` count over all units"],
+        )
 
 
 def _check_metric_values(judged: Judged, choice: Choice, metric: Metric, span: Span) -> None:
@@ -68,10 +102,8 @@ def _check_metric_values(judged: Judged, choice: Choice, metric: Metric, span: S
             )
         return
     threshold = next((value for key, value in arguments.items() if key.startswith("threshold")), None)
-    counts_halves = threshold == 0.5 or (
-        metric.targets == Metric.__dataclass_fields__["targets"].default and not arguments and judged.width == 1
-    )
-    if counts_halves:
+    is_drawn = judged.loss.target not in CLASSES and threshold == 0.5
+    if is_drawn or (metric.asks_half and judged.width == 1):
         raise fault(
             "E0512",
             f"metric `{name}` asks whether the prediction is above 0.5, but {gives}",

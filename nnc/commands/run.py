@@ -118,11 +118,13 @@ def _check_trainable(network: Network) -> None:
 
 def _opening(network: Network, model: Model, dataset: Dataset) -> str:
     from nnc.compiler.emit.summary import bytes_text
+    from nnc.compiler.measuring import kinds_of_metrics
 
     parts = (("train", dataset.train), ("validation", dataset.validation), ("test", dataset.test))
     rows = ", ".join(f"{name} {samples.rows:,}" for name, samples in parts if samples is not None)
     memory = bytes_text(model.plan.program("train_step").peak_bytes)
-    return f"model {network.name}: {rows} samples; batches of {model.plan.batch_size}; {memory} to train"
+    kinds = "".join(f"; {name} is {kind}" for name, kind in kinds_of_metrics(network))
+    return f"model {network.name}: {rows} samples; batches of {model.plan.batch_size}; {memory} to train{kinds}"
 
 
 def _evaluated(dataset: Dataset) -> tuple[str, Samples]:

@@ -257,9 +257,10 @@ def measured(name: str, target: np.ndarray, prediction: np.ndarray, **arguments:
     for k, node in enumerate(metric.rows(builder, *nodes, {**metric.defaults, **arguments})):
         builder.result(f"a{k}", builder.identity(node, "float64"))
     sums, _ = evaluate(builder.build(), {"y": target, "p": prediction.astype("float32")}, {}, 0, len(target))
-    bindings = {key: np.float64(v.sum()) for key, v in sums.items()} | {"rows": np.float64(len(target))}
+    bindings = {key: np.float64(v if metric.is_summed else v.sum()) for key, v in sums.items()}
+    bindings["rows"] = np.float64(len(target))
     assert set(variables(metric.finish)) <= set(bindings)
-    return float(at(metric.finish, **bindings))
+    return float(np.mean(at(metric.finish, **bindings)))
 
 
 def test_confusion_metrics() -> None:
@@ -276,7 +277,12 @@ def test_accuracy_is_chosen_by_the_target() -> None:
     prediction = np.array([[0.1, 0.7, 0.2], [0.6, 0.3, 0.1], [0.2, 0.2, 0.6]])
     assert measured("accuracy", np.array([1, 0, 1]), prediction) == pytest.approx(2 / 3)
     assert measured("accuracy", np.eye(3, dtype="float32")[[1, 0, 1]], prediction) == pytest.approx(2 / 3)
-    assert measured("top_k_accuracy", np.array([2, 2, 0]), prediction, k=2) == pytest.approx(2 / 3)
+
+
+def test_of_equal_units_the_later_is_among_the_largest() -> None:
+    prediction = np.array([[0.1, 0.7, 0.2], [0.6, 0.3, 0.1], [0.2, 0.2, 0.6]])
+    assert measured("top_k_accuracy", np.array([2, 1, 1]), prediction, k=2) == 1
+    assert measured("top_k_accuracy", np.array([2, 1, 0]), prediction, k=2) == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize("name", sorted(set(METRICS) & set(LOSSES)))

@@ -120,7 +120,7 @@ METRICS: list[tuple[str, str, dict[str, Any], str, str]] = [
     ("top_k_accuracy", "TopKCategoricalAccuracy", {"k": 3}, "one_hot", "distribution"),
     ("precision", "Precision", {}, "binary", "probability"),
     ("recall", "Recall", {}, "binary", "probability"),
-    ("rmse", "RootMeanSquaredError", {}, "real", "real"),
+    ("rmse", "RootMeanSquaredError", {}, "real_1", "near_1"),
     ("r2_score", "R2Score", {}, "real_1", "near_1"),
     ("mae", "MeanAbsoluteError", {}, "real", "real"),
 ]

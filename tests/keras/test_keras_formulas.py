@@ -89,8 +89,9 @@ def test_metric(case: Case) -> None:
     for k, accumulated in enumerate(nodes):
         builder.result(f"a{k}", builder.identity(accumulated, "float64"))
     sums, _ = evaluate(builder.build(), {}, {"x": prediction}, 0, len(target))
-    bindings = {name: value.sum() for name, value in sums.items()} | {"rows": np.asarray(len(target))}
-    assert float(evaluate_scalar(metric.finish, bindings, "float64")) == pytest.approx(case["value"], rel=1e-5)
+    bindings = {name: value if metric.is_summed else value.sum() for name, value in sums.items()}
+    figure = evaluate_scalar(metric.finish, bindings | {"rows": np.asarray(len(target))}, "float64").mean()
+    assert figure == pytest.approx(case["value"], rel=1e-5)
 
 
 @pytest.mark.parametrize("case", cases("schedules"))
