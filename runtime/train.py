@@ -7,27 +7,30 @@ given the numbers of its rows. The last batch of an epoch has the rows that are 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from nnc.compiler.graph import Adaptation
-from nnc.compiler.options import Choice, TrainConfig
+from nnc.compiler.options import TrainConfig
 from nnc.compiler.plan import ROWS_FEED
-from nnc.grammar.diagnostics import Diagnostic, DivergedError, UsageError
+from nnc.grammar.diagnostics import Diagnostic, UsageError
 from nnc.runtime.data import Samples
 from nnc.runtime.data.order import epoch_order
 from nnc.runtime.protocol import Array, Rows, Session
 
+from .checkpoint import Checkpoints
+from .divergence import Guard
 from .history import Epoch, History
 from .interrupt import Interrupted, Patience, between_steps
-from .metrics import TABLE, Report, clear, report
+from .metrics import ACCUMULATOR, TABLE, Report, clear, report
 from .progress import Progress, Silent
 from .scores import Scores
-from .watch import EarlyStopping, Plateau
+from .state import TrainingState, all_variables, write_all
+from .watchers import Watchers
 
 _UPDATE_SECONDS: Final = 0.1
 
@@ -40,61 +43,51 @@ def fit(
     progress: Progress | None = None,
     *,
     first_epoch: int = 0,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    on_epoch: Callable[[Epoch], bool | None] | None = None,
+    resume: TrainingState | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> History:
     """Train for `config.epochs` epochs; `first_epoch` are done already (by an earlier call, or in a loaded model).
 
     Normalize layers learn their statistics from `train` before the very first epoch. `on_epoch` is called after each
-    epoch, its validation included.
-    Raises: UsageError E0809 for a plan without a loss; DivergedError E0690 when the total loss becomes NaN or
-    infinite; NncError E0691 for a monitored figure that is not reported; Interrupted (a KeyboardInterrupt) between
-    two steps, with the history so far.
+    epoch, its validation included. `resume` is a moment of an earlier call, from which training goes on bit for bit to
+    that call's last epoch. `checkpoints` are written as the spec asks, and when the user ends training.
+    Raises: UsageError E0809 for a plan without a loss; DivergedError E0690 when a loss or a weight becomes NaN or
+    infinite, with the variables as before the step that did it; NncError E0691 for a monitored figure that is not
+    reported; Interrupted (a KeyboardInterrupt) between two steps, with the history so far.
     """
     _refuse_without_loss(session)
     listener = progress if progress is not None else Silent()
     figures = _figure_names(session, validation is not None)
-    stopping, plateau = EarlyStopping.of(config, figures), Plateau.of(config, figures)
-    history = History()
-    last = first_epoch + config.epochs
+    watchers = Watchers.of(config, figures, checkpoints)
+    if resume is not None:
+        write_all(session, resume.variables)
+        watchers.restore(resume)
+    run = _Run(session, train, validation, config, listener, watchers, checkpoints, on_epoch)
+    run.stand_at(resume, first_epoch)
     with between_steps() as patience:
+        run.patience = patience
         try:
-            if first_epoch == 0:
-                adapt(session, train, patience, history)
-            _bind(session, "train_step", train)
-            listener.start(first_epoch + 1, last, len(train))
-            for watch in (watcher.watch for watcher in (stopping, plateau) if watcher is not None):
-                if watch.note:
-                    listener.note(watch.note)
-            for number in range(first_epoch, last):
-                epoch = _epoch(session, train, validation, config, listener, number, patience, history)
-                history.epochs.append(epoch)
-                listener.end(epoch)
-                if on_epoch is not None:
-                    on_epoch(epoch)
-                if plateau is not None and (said := plateau.adjust(session, epoch)):
-                    listener.note(said)
-                if stopping is not None and (reason := stopping.ends(session, epoch)):
-                    history.stopped = f"stopped after epoch {epoch.number}: {reason}"
-                    break
+            run.go()
+        except Interrupted:
+            if checkpoints is not None:
+                checkpoints.interrupted(session, run.state())
+            raise
         finally:
             listener.close()
-        if stopping is not None and stopping.kept:
-            stopping.restore(session)
-            if stopping.watch.best_epoch != history.epochs[-1].number:
-                restored = f"the weights are those of epoch {stopping.watch.best_epoch}"
-                history.stopped = f"{history.stopped}; {restored}" if history.stopped else restored
-    if history.stopped:
-        listener.note(history.stopped)
-    return history
+    run.finish()
+    return run.history
 
 
-def evaluate(session: Session, samples: Samples) -> Report:
+def evaluate(session: Session, samples: Samples, before_step: Callable[[], None] | None = None) -> Report:
     """Losses, metrics and regularisers of `samples`, with dropout and the like switched off."""
     _refuse_without_loss(session)
     _bind(session, "evaluate_step", samples)
     clear(session)
     scores = Scores(session.plan)
     for rows in _batches(samples.index, session.plan.batch_size):
+        if before_step is not None:
+            before_step()
         session.run("evaluate_step", rows)
         scores.gather(session)
     return report(session, len(samples), scores)
@@ -114,9 +107,7 @@ def predict(session: Session, samples: Samples) -> dict[str, Array]:
     return results
 
 
-def adapt(
-    session: Session, samples: Samples, patience: Patience | None = None, history: History | None = None
-) -> None:
+def adapt(session: Session, samples: Samples, before_step: Callable[[], None] | None = None) -> None:
     """Learn the mean and variance of every Normalize layer from `samples`, in two passes per depth."""
     adaptations = session.plan.adaptations
     if not adaptations:
@@ -127,7 +118,8 @@ def adapt(
         for is_variance in (False, True):
             clear(session)
             for rows in _batches(samples.index, session.plan.batch_size):
-                _stop_if_asked(patience, history)
+                if before_step is not None:
+                    before_step()
                 session.run("adapt_step", rows)
             for adaptation in layer:
                 _write_statistic(session, adaptation, is_variance, len(samples))
@@ -141,40 +133,113 @@ def _write_statistic(session: Session, adaptation: Adaptation, is_variance: bool
     session.write(target, mean.astype(old.dtype).reshape(old.shape))
 
 
-# --- one epoch ------------------------------------------------------------------------------------------------------
-def _epoch(
-    session: Session,
-    train: Samples,
-    validation: Samples | None,
-    config: TrainConfig,
-    listener: Progress,
-    number: int,
-    patience: Patience,
-    history: History,
-) -> Epoch:
-    """Epoch `number` (from 0) over the training data, then the validation data."""
-    listener.begin(number + 1)
-    began = told = time.perf_counter()
-    index = train.index[epoch_order(len(train), config.seed, number)] if config.shuffle else train.index
-    batch_size = session.plan.batch_size
-    steps = -(-len(train) // batch_size)
-    clear(session)
-    done = 0
-    for rows in _batches(index, batch_size):
-        session.run("train_step", rows)
-        done += len(rows)
-        _stop_if_asked(patience, history)
-        if time.perf_counter() - told >= _UPDATE_SECONDS:
-            running = report(session, done)
-            _refuse_divergence(running.total, number + 1, -(-done // batch_size), steps, config)
-            listener.update(done, running.figures())
-            told = time.perf_counter()
-    whole = report(session, len(train))
-    _refuse_divergence(whole.total, number + 1, steps, steps, config)
-    figures = whole.figures()
-    if validation is not None:
-        figures |= evaluate(session, validation).figures("val_")
-    return Epoch(number + 1, figures, time.perf_counter() - began)
+# --- one call of fit ------------------------------------------------------------------------------------------------
+@dataclass(slots=True)
+class _Run:
+    """A training under way. `epoch` (from 0) and `rows_done` say where it stands; `history` has the epochs before."""
+
+    session: Session
+    train: Samples
+    validation: Samples | None
+    config: TrainConfig
+    listener: Progress
+    watchers: Watchers
+    checkpoints: Checkpoints | None
+    on_epoch: Callable[[Epoch], bool | None] | None
+    patience: Patience = field(default_factory=Patience)
+    history: History = field(default_factory=History)
+    epoch: int = 0
+    last: int = 0
+    rows_done: int = 0
+    is_adapted: bool = False
+
+    def stand_at(self, moment: TrainingState | None, first_epoch: int) -> None:
+        """Begin with epoch `first_epoch`, or at a moment of an earlier run."""
+        self.epoch, self.last, self.is_adapted = first_epoch, first_epoch + self.config.epochs, first_epoch > 0
+        if moment is not None:
+            self.epoch, self.last, self.rows_done = moment.epoch, moment.last_epoch, moment.rows_done
+            self.is_adapted = moment.is_adapted
+            self.history = History(list(moment.history.epochs), moment.history.stopped)
+
+    def state(self) -> TrainingState:
+        """This moment, which must be between two steps."""
+        history = History(list(self.history.epochs), self.history.stopped)
+        return TrainingState(
+            self.epoch, self.rows_done, self.last, self.is_adapted, all_variables(self.session), history,
+            self.watchers.to_json(), self.watchers.kept())
+
+    def go(self) -> None:
+        """All epochs that are left."""
+        if not self.is_adapted:
+            adapt(self.session, self.train, self._stop_if_asked)
+            self.is_adapted = True
+        _bind(self.session, "train_step", self.train)
+        self.listener.start(self.epoch + 1, self.last, len(self.train))
+        for note in self.watchers.notes():
+            self.listener.note(note)
+        guard = Guard(self.session, self.config)
+        while self.epoch < self.last and not self.history.stopped:
+            self._stop_if_asked()
+            epoch = self._epoch(guard)
+            self.history.epochs.append(epoch)
+            self.epoch, self.rows_done = self.epoch + 1, 0
+            self.listener.end(epoch)
+            asked = self.on_epoch is not None and self.on_epoch(epoch)
+            self.history.stopped = self.watchers.look(self.session, epoch, self.listener.note)
+            if asked and not self.history.stopped:
+                self.history.stopped = f"stopped after epoch {epoch.number}: `on_epoch` asked for it"
+            if self.checkpoints is not None:
+                is_last = self.epoch == self.last or bool(self.history.stopped)
+                self.checkpoints.after_epoch(self.session, epoch, self.state, is_last)
+
+    def finish(self) -> None:
+        """Early stopping's last word, after the last epoch."""
+        if restored := self.watchers.finish(self.session, self.history):
+            self.history.stopped = f"{self.history.stopped}; {restored}" if self.history.stopped else restored
+        if self.history.stopped:
+            self.listener.note(self.history.stopped)
+
+    def _epoch(self, guard: Guard) -> Epoch:
+        """The rest of an epoch over the training data, then the validation data."""
+        session, count, batch_size = self.session, len(self.train), self.session.plan.batch_size
+        self.listener.begin(self.epoch + 1)
+        began = told = time.perf_counter()
+        index = self.train.index
+        if self.config.shuffle:
+            index = index[epoch_order(count, self.config.seed, self.epoch)]
+        if self.rows_done == 0:
+            clear(session)
+        guard.begin(self.epoch, index, self.rows_done)
+        for rows in _batches(index[self.rows_done :], batch_size):
+            session.run("train_step", rows)
+            self.rows_done += len(rows)
+            self._stop_if_asked()
+            if self.checkpoints is not None:
+                self.checkpoints.after_step(session, self.state)
+            if time.perf_counter() - told >= _UPDATE_SECONDS:
+                running = report(session, self.rows_done)
+                guard.look(running.total, self.rows_done)
+                self.listener.update(self.rows_done, running.figures())
+                told = time.perf_counter()
+        whole = report(session, count)
+        guard.look_closely(whole.total, count)
+        figures = whole.figures()
+        if self.validation is not None:
+            figures |= self._validated(self.validation).figures("val_")
+        return Epoch(self.epoch + 1, figures, time.perf_counter() - began)
+
+    def _validated(self, validation: Samples) -> Report:
+        """The report of the validation data. The epoch's own sums are needed again if the user ends it here."""
+        sums = {v.name: self.session.read(v.name) for v, _ in self.session.plan.variables if v.role == ACCUMULATOR}
+        try:
+            return evaluate(self.session, validation, self._stop_if_asked)
+        except Interrupted:
+            write_all(self.session, sums)
+            raise
+
+    def _stop_if_asked(self) -> None:
+        if self.patience.asked:
+            raise Interrupted(self.history)
 
 
 def _figure_names(session: Session, has_validation: bool) -> tuple[str, ...]:
@@ -195,33 +260,8 @@ def _batches(index: Rows, batch_size: int) -> Iterator[Rows]:
         yield index[start : start + batch_size]
 
 
-def _stop_if_asked(patience: Patience | None, history: History | None) -> None:
-    if patience is not None and patience.asked:
-        raise Interrupted(history if history is not None else History())
-
-
 def _refuse_without_loss(session: Session) -> None:
     if any(program.name == "train_step" for program in session.plan.programs):
         return
     helps = ("give an output one: `output y = ... { loss = mse }`",)
     raise UsageError(Diagnostic("E0809", "no output has a loss, so there is nothing to train or judge", helps=helps))
-
-
-def _refuse_divergence(total: float, epoch: int, step: int, steps: int, config: TrainConfig) -> None:
-    if math.isfinite(total):
-        return
-    shown = "NaN" if math.isnan(total) else "infinite"
-    helps = [f"lower the learning rate{_rate_text(config)}"]
-    if config.clip_norm is None and config.clip_value is None:
-        helps.append("bound the gradients: `clip_norm = 1.0` in `train`")
-    helps.append("put `Normalize` or `Rescale` after inputs with large values")
-    text = f"training diverged in epoch {epoch}: the loss is {shown}"
-    raise DivergedError(Diagnostic("E0690", text, place=f"epoch {epoch}, step {step} of {steps}", helps=tuple(helps)))
-
-
-def _rate_text(config: TrainConfig) -> str:
-    """`: it is 0.01`, where it is a plain number."""
-    rate = dict(config.optimizer.arguments).get("learning_rate")
-    if isinstance(rate, Choice):
-        rate = dict(rate.arguments).get("initial_learning_rate")
-    return f": it is {rate:g}" if isinstance(rate, int | float) else ""
