@@ -1,0 +1,77 @@
+"""`nnc evaluate`: judge a trained model on the data that its spec names."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from nnc.grammar.diagnostics import Diagnostic, UsageError
+
+from . import models
+from .console import result, result_json
+
+if TYPE_CHECKING:
+    from nnc.runtime.data import Dataset, Samples
+    from nnc.runtime.metrics import Report
+
+NAME = "evaluate"
+SUMMARY = "judge a trained model on the data its spec names"
+PARTS = ("test", "validation", "train")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help=models.HELP)
+    parser.add_argument(
+        "--split", choices=PARTS, metavar="PART",
+        help=f"one of {', '.join(PARTS)} (default: the first of these that there is)",
+    )  # fmt: skip
+    parser.add_argument("--data", metavar="DIR", help="where the data files are, if not beside the model")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from nnc.runtime import data, train
+
+    model = models.open_model(arguments.model)
+    network = model.network()
+    if network.data is None:
+        raise UsageError(Diagnostic("E0808", f"the spec of `{model.name}` names no data to judge it on",
+                                    helps=("from Python, give arrays: nnc.load(path).evaluate(x, y)",)))  # fmt: skip
+    directory = models.data_directory(arguments.data, model, network.data)
+    dataset = data.load(network.data, model.saved.plan, directory, network.outputs)
+    part, samples = _part(dataset, arguments.split, model.name)
+    report = train.evaluate(model.session(), samples)
+    if arguments.json:
+        result_json(_as_json(model, part, report))
+    else:
+        from .run import report_table
+
+        result(f"{network.name}, {part} split, {report.rows:,} samples\n\n{report_table(report)}")
+    return 0
+
+
+def _part(dataset: Dataset, asked: str | None, name: str) -> tuple[str, Samples]:
+    """The part that was asked for, or the one that says most about unseen data. Raises UsageError (E0830)."""
+    parts = {"test": dataset.test, "validation": dataset.validation, "train": dataset.train}
+    there = {part: samples for part, samples in parts.items() if samples is not None}
+    if asked is None:
+        return next(iter(there.items()))
+    if asked in there:
+        return asked, there[asked]
+    text = f"the data of `{name}` has no {asked} part"
+    raise UsageError(Diagnostic("E0830", text, notes=(f"it has {' and '.join(there)}",)))
+
+
+def _as_json(model: models.OpenModel, part: str, report: Report) -> dict[str, Any]:
+    return {
+        "model": model.saved.plan.model,
+        "file": str(model.path),
+        "params": dict(model.saved.params),
+        "split": part,
+        "samples": report.rows,
+        "total": report.total,
+        "terms": [
+            {"name": f.name, "kind": f.kind, "output": f.output, "weight": f.weight, "value": f.value}
+            for f in report.terms
+        ],
+    }

@@ -1,0 +1,104 @@
+"""From the name a user typed to a trained model: a file, or the folder of a run; its network, and where its data is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnc.grammar.diagnostics import Diagnostic, UsageError
+
+from .console import narrate
+from .sources import bundled_path, specs_directory
+
+if TYPE_CHECKING:
+    from nnc.compiler.network import Network
+    from nnc.compiler.options import DataConfig
+    from nnc.compiler.pipeline import Compiled
+    from nnc.runtime.data.source import Encoding
+    from nnc.runtime.modelfile import SavedModel
+    from nnc.runtime.protocol import Session
+
+IN_A_FOLDER = "model.safetensors"
+HELP = "a model file, or the folder of a run"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenModel:
+    """A model file that was read and checked: `name` is what the user calls it, `path` where it is."""
+
+    name: str
+    path: Path
+    saved: SavedModel
+
+    def network(self) -> Network:
+        """The typed network of the model's own spec, with the params it was trained with."""
+        from nnc.compiler.options import CompileOptions
+        from nnc.compiler.pipeline import check_source
+        from nnc.grammar.source import SourceFile
+
+        return check_source(SourceFile(self.name, self.saved.spec), CompileOptions(dict(self.saved.params)))
+
+    def compiled(self) -> Compiled:
+        """Every stage of the model's spec, at the batch size of its plan."""
+        from nnc.compiler.options import CompileOptions
+        from nnc.compiler.pipeline import compile_source
+        from nnc.grammar.source import SourceFile
+
+        plan = self.saved.plan
+        options = CompileOptions(dict(self.saved.params), plan.batch_size, self.saved.train.epochs, plan.seed)
+        return compile_source(SourceFile(self.name, self.saved.spec), options)
+
+    def session(self) -> Session:
+        """The model's plan, ready to run with the model's variables."""
+        from nnc.runtime.modelfile import write_variables
+        from nnc.runtime.reference import ReferenceRuntime
+
+        session = ReferenceRuntime().prepare(self.saved.plan)
+        write_variables(session, self.saved.variables)
+        return session
+
+
+def open_model(name: str) -> OpenModel:
+    """Read a model file, or the model in the folder of a run. Raises: DataError E0920-E0924."""
+    from nnc.runtime import modelfile
+
+    path = Path(name)
+    if path.is_dir():
+        path = path / IN_A_FOLDER
+    return OpenModel(str(path), path, modelfile.load(path))
+
+
+def data_directory(given: str | None, model: OpenModel, data: DataConfig) -> Path:
+    """Where the files are that the model's spec names.
+
+    Without `--data`: beside the model, here, or among the bundled specs if the model comes from one of them; the first
+    of these that has them all. Raises UsageError (E0810).
+    """
+    if given is not None:
+        if not Path(given).is_dir():
+            raise UsageError(Diagnostic("E0810", f"`--data {given}` is no directory"))
+        return Path(given)
+    files = {source.path for _, bound in data.groups for _, source in bound}
+    places = [model.path.parent, Path()]
+    if _is_bundled(model):
+        places.append(specs_directory())
+    for place in places:
+        if all((place / file).is_file() for file in files):
+            if place != model.path.parent:
+                narrate(f"nnc: the data is in {place.resolve() if place == Path() else place}")
+            return place
+    return places[0]
+
+
+def _is_bundled(model: OpenModel) -> bool:
+    """Whether the model's spec is a bundled one, unchanged."""
+    path = bundled_path(model.saved.plan.model)
+    return path is not None and path.read_text(encoding="utf-8") == model.saved.spec
+
+
+def encodings(saved: SavedModel) -> dict[str, Encoding]:
+    """What training learnt of texts, by the name of the input or output."""
+    from nnc.runtime.data.source import Encoding
+
+    return {name: Encoding(tuple(words)) for name, words in saved.vocabularies.items()}

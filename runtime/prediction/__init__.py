@@ -1,0 +1,1 @@
+"""Prediction from files to files, in blocks: whatever the number of rows, memory holds a few thousand of them."""

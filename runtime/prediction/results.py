@@ -1,0 +1,144 @@
+"""Where predictions go: CSV text, or arrays in NumPy's formats, block by block."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import IO, Any, BinaryIO, Protocol, TextIO
+
+import numpy as np
+
+from nnc.grammar.diagnostics import Diagnostic, UsageError
+from nnc.runtime.protocol import Array
+
+SUFFIXES = (".csv", ".npz", ".npy")
+
+
+class Results(Protocol):
+    """Takes one block of predictions after another."""
+
+    def add(self, block: Mapping[str, Array]) -> None:
+        """Rows of every output, by its name."""
+
+
+class CsvResults:
+    """A column per number: `y` where an output is one number, `y_0`, `y_1`, ... (`y_0_1`, ...) where it is several."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file, self._writer = file, csv.writer(file, lineterminator="\n")
+        self._has_header = False
+
+    def add(self, block: Mapping[str, Array]) -> None:
+        """The header before the first block, then a line per row."""
+        if not self._has_header:
+            header = [column for name, array in block.items() for column in columns(name, array.shape[1:])]
+            self._writer.writerow(header)
+            self._has_header = True
+        rows = len(next(iter(block.values())))
+        texts = [text for array in block.values() for text in _texts(array.reshape(rows, prod(array.shape[1:])))]
+        self._writer.writerows(zip(*texts, strict=True))
+
+
+class NpzResults:
+    """Arrays that are kept in temporary files until their length is known."""
+
+    def __init__(self, file: IO[bytes], *, is_archive: bool) -> None:
+        self._file, self._is_archive = file, is_archive
+        self._spools: dict[str, tuple[BinaryIO, tuple[int, ...], np.dtype[Any]]] = {}
+        self._rows = 0
+
+    def add(self, block: Mapping[str, Array]) -> None:
+        """Write the rows beside the others of their output."""
+        for name, array in block.items():
+            if name not in self._spools:
+                spool: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `finish`
+                self._spools[name] = (spool, array.shape[1:], array.dtype)
+            self._spools[name][0].write(np.ascontiguousarray(array).tobytes())
+        self._rows += len(next(iter(block.values())))
+
+    def finish(self) -> None:
+        """Write the file: its header can only now be known."""
+        if self._is_archive:
+            with zipfile.ZipFile(self._file, "w", zipfile.ZIP_STORED) as archive:
+                for name in self._spools:
+                    entry = zipfile.ZipInfo(f"{name}.npy")  # no time of day: equal predictions give equal files
+                    with archive.open(entry, "w", force_zip64=True) as member:
+                        self._write(name, member)
+        else:
+            (name,) = self._spools
+            self._write(name, self._file)
+
+    def _write(self, name: str, file: IO[bytes]) -> None:
+        spool, shape, dtype = self._spools[name]
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (self._rows, *shape)}
+        np.lib.format.write_array_header_1_0(file, header)
+        spool.seek(0)
+        shutil.copyfileobj(spool, file, 1 << 20)
+        spool.close()
+
+
+def columns(name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """The names of a table's columns for one output or input with samples of this shape."""
+    if all(dim == 1 for dim in shape):
+        return (name,)
+    return tuple("_".join([name, *map(str, index)]) for index in product(*map(range, shape)))
+
+
+@contextmanager
+def results_file(target: Path) -> Iterator[Results]:
+    """A file that is there as a whole when all went well, and is not touched otherwise. Raises: UsageError E0807."""
+    try:
+        handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(handle)
+    except OSError as error:
+        raise _unwritable(target, error) from None
+    try:
+        with _opened(Path(beside), target.suffix) as results:
+            yield results
+        os.chmod(beside, 0o666 & ~_umask())
+        os.replace(beside, target)
+    except OSError as error:
+        os.unlink(beside)
+        raise _unwritable(target, error) from None
+    except BaseException:
+        os.unlink(beside)
+        raise
+
+
+@contextmanager
+def _opened(path: Path, suffix: str) -> Iterator[Results]:
+    if suffix == ".csv":
+        with path.open("w", encoding="utf-8", newline="") as text:
+            yield CsvResults(text)
+    else:
+        with path.open("wb") as file:
+            results = NpzResults(file, is_archive=suffix == ".npz")
+            yield results
+            results.finish()
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _unwritable(target: Path, error: OSError) -> UsageError:
+    reason = (error.strerror or "unknown reason").lower()
+    return UsageError(Diagnostic("E0807", f"cannot write `{target}`: {reason}"))
+
+
+def _texts(array: Array) -> list[list[str]]:
+    """The columns of an array, each number in as few digits as tell it from others of its type."""
+    if array.dtype.kind == "f":
+        return [[np.format_float_positional(x, trim="-") if 1e-5 <= abs(x) < 1e16 or x == 0 else str(x) for x in column]
+                for column in array.T]  # fmt: skip
+    return [[str(x) for x in column] for column in array.T.tolist()]

@@ -1,0 +1,281 @@
+"""Commands on trained models: evaluate, predict, summary."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nnc
+from nnc import cli
+
+DIGITS = Path(nnc.__path__[-1]) / "specs" / "data" / "digits.npz"
+SPEC = """\
+nn 1
+
+model tiny
+
+input x: float32[2]
+input z: float32[]
+
+hidden = (x, z -> Reshape((1,))) -> Concatenate
+
+output y = hidden -> Dense(3, softmax) { loss = sparse_categorical_crossentropy, metrics = [accuracy] }
+output p = hidden -> Dense(1, sigmoid) { loss = binary_crossentropy }
+output q = hidden -> Dense(2) { loss = mse }
+
+train { optimizer = sgd(learning_rate = 0.05), batch_size = 8, epochs = 2 }
+
+data {
+  table = csv("tiny.csv")
+  x = table[a..b]
+  z = table[c]
+  y = table[y]
+  p = table[p]
+  q = table[a, c]
+  split { test = 25% }
+}
+"""
+ROWS = "a,b,c,y,p\n" + "".join(f"{i % 3},{i % 5},{i % 7},{i % 3},{i % 2}\n" for i in range(50))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a spec, its data and the model that `nnc run` made of them."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "tiny.nn").write_text(SPEC)
+    (folder / "tiny.csv").write_text(ROWS)
+    assert cli.main(["run", str(folder / "tiny.nn"), "-o", str(folder / "tiny.safetensors")]) == 0
+    return folder
+
+
+@pytest.fixture
+def here(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh directory with copies of these."""
+    for file in trained.iterdir():
+        if file.is_file():
+            shutil.copy(file, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def arrays() -> dict[str, np.ndarray]:
+    """The inputs in `ROWS`."""
+    rows = np.array([line.split(",") for line in ROWS.splitlines()[1:]], np.float32)
+    return {"x": rows[:, :2], "z": rows[:, 2]}
+
+
+def answers(count: int = 50) -> dict[str, np.ndarray]:
+    """What the Python API predicts for the first rows."""
+    predicted = nnc.load("tiny.safetensors").predict({name: array[:count] for name, array in arrays().items()})
+    assert isinstance(predicted, dict)
+    return predicted
+
+
+def table(text: str) -> tuple[list[str], np.ndarray]:
+    header, *lines = text.splitlines()
+    return header.split(","), np.array([line.split(",") for line in lines], np.float32)
+
+
+# --- evaluate ---------------------------------------------------------------------------------------------------------
+def test_evaluate_prints_what_run_printed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", "tiny.nn"]) == 0
+    printed = capsys.readouterr().out
+    assert cli.main(["evaluate", "tiny.safetensors"]) == 0
+    assert capsys.readouterr().out == printed
+
+
+@pytest.mark.parametrize(("part", "rows"), [("test", 13), ("train", 37)])
+def test_evaluate_takes_the_part_asked_for(
+    here: Path, capsys: pytest.CaptureFixture[str], part: str, rows: int
+) -> None:
+    assert cli.main(["evaluate", "tiny.safetensors", "--split", part, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["split"], told["samples"]) == (part, rows)
+    parts = [term for term in told["terms"] if term["kind"] != "metric"]
+    assert told["total"] == pytest.approx(sum(term["weight"] * term["value"] for term in parts))
+
+
+def test_evaluate_finds_data_here_or_where_it_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "models").mkdir()
+    (here / "elsewhere").mkdir()
+    (here / "tiny.safetensors").rename(here / "models" / "model.safetensors")
+    assert cli.main(["evaluate", "models"]) == 0  # the folder of a run; the data is where the command runs
+    printed = capsys.readouterr().out
+    (here / "tiny.csv").rename(here / "elsewhere" / "tiny.csv")
+    assert cli.main(["evaluate", "models"]) == 3
+    assert "E0701" in capsys.readouterr().err
+    assert cli.main(["evaluate", "models", "--data", "elsewhere"]) == 0
+    assert capsys.readouterr().out == printed
+
+
+def test_evaluate_finds_the_data_of_a_bundled_spec(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["run", "wine", "--epochs", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert cli.main(["evaluate", "wine.safetensors"]) == 0
+    assert capsys.readouterr().out == printed
+
+
+# --- predict ----------------------------------------------------------------------------------------------------------
+def test_predict_arrays_to_an_archive(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = arrays()
+    np.save("x.npy", given["x"])
+    np.savez("both.npz", x=given["x"], z=given["z"])
+    expected = answers()
+    for inputs in (["x=@x.npy", "z=@both.npz"], ["x=@x.npy", "@both.npz"], ["@both.npz"]):
+        words = [word for one in inputs for word in ("--input", one)]
+        assert cli.main(["predict", "tiny.safetensors", *words, "-o", "out.npz"]) == 0
+        told = capsys.readouterr()
+        assert (told.out, told.err) == ("", "the answers for 50 rows are in out.npz\n")
+        with np.load("out.npz") as found:
+            assert sorted(found.files) == ["p", "q", "y"]
+            for name, array in expected.items():
+                assert found[name].dtype == array.dtype
+                np.testing.assert_array_equal(found[name], array)
+
+
+def test_predict_is_the_same_twice_to_the_byte(here: Path) -> None:
+    for name in ("one.npz", "two.npz"):
+        assert cli.main(["predict", "tiny.safetensors", "--input", "@tiny.csv", "-o", name]) == 0
+    assert (here / "one.npz").read_bytes() == (here / "two.npz").read_bytes()
+    assert not [path.name for path in here.iterdir() if path.name.startswith(".")]
+
+
+def test_predict_a_table_to_a_table(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Columns are found by the names that the spec's data section gives; no digit of a float32 is lost."""
+    assert cli.main(["predict", "tiny.safetensors", "--input", "@tiny.csv"]) == 0
+    header, found = table(capsys.readouterr().out)
+    assert header == ["y_0", "y_1", "y_2", "p", "q_0", "q_1"]
+    expected = answers()
+    np.testing.assert_array_equal(found, np.concatenate([expected[name] for name in ("y", "p", "q")], axis=1))
+    assert cli.main(["predict", "tiny.safetensors", "--input", "@tiny.csv", "-o", "out.csv"]) == 0
+    np.testing.assert_array_equal(table((here / "out.csv").read_text())[1], found)
+
+
+def test_predict_reads_columns_in_any_order_and_blank_lines(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "rows.csv").write_text('name,c,a,b\n"two\nlines",1,0,4\n\nx,2,1,3\n')
+    assert cli.main(["predict", "tiny.safetensors", "--input", "@rows.csv"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    (here / "rows.csv").write_text('name,c,a,b\n"two\nlines",1,0,4\n\nx,2,1,three\n')
+    assert cli.main(["predict", "tiny.safetensors", "--input", "@rows.csv"]) == 3
+    assert "rows.csv, line 5 (row 2), column b" in capsys.readouterr().err
+
+
+def test_predict_classes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["predict", "tiny.safetensors", "--input", "@tiny.csv", "--classes"]) == 0
+    header, found = table(capsys.readouterr().out)
+    assert header == ["y", "p", "q_0", "q_1"]  # q is a quantity and stays one
+    expected = answers()
+    np.testing.assert_array_equal(found[:, 0], expected["y"].argmax(axis=-1))
+    np.testing.assert_array_equal(found[:, 1], expected["p"][:, 0] > 0.5)
+    np.testing.assert_array_equal(found[:, 2:], expected["q"])
+
+
+def test_predict_no_rows(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "none.csv").write_text("a,b,c\n")
+    assert cli.main(["predict", "tiny.safetensors", "--input", "@none.csv"]) == 0
+    assert capsys.readouterr().out == "y_0,y_1,y_2,p,q_0,q_1\n"
+    assert cli.main(["predict", "tiny.safetensors", "--input", "@none.csv", "-o", "none.npz"]) == 0
+    assert {name: array.shape for name, array in np.load("none.npz").items()} == {"y": (0, 3), "p": (0, 1), "q": (0, 2)}
+
+
+@pytest.mark.parametrize("kind", ["csv", "npy"])
+def test_predict_from_stdin_to_stdout(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    given, content = arrays(), io.BytesIO()
+    if kind == "npy":
+        np.save(content, given["x"])
+        np.save("z.npy", given["z"])
+        words = ["--input", "x=-", "--input", "z=@z.npy"]
+    else:
+        content.write(ROWS.encode())
+        words = ["--input", "-"]
+    content.seek(0)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content))
+    assert cli.main(["predict", "tiny.safetensors", *words, "-o", "-"]) == 0
+    np.testing.assert_array_equal(table(capsys.readouterr().out)[1][:, :3], answers()["y"])
+
+
+def test_predict_finds_arrays_under_the_names_of_the_data_section(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["run", "digits", "--epochs", "1"]) == 0
+    assert cli.main(["predict", "digits.safetensors", "--input", f"@{DIGITS}", "--classes", "-o", "y.npy"]) == 0
+    with np.load(DIGITS) as data:
+        assert np.mean(np.load("y.npy") == data["y"]) > 0.7
+
+
+def test_a_file_stays_as_it_was_when_prediction_fails(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "out.npz").write_text("mine")
+    (here / "rows.csv").write_text("a,b,c\n1,2,3\n1,2\n")
+    assert cli.main(["predict", "tiny.safetensors", "--input", "@rows.csv", "-o", "out.npz"]) == 3
+    assert "rows.csv, line 3 (row 2)" in capsys.readouterr().err
+    assert (here / "out.npz").read_text() == "mine"
+    assert not [path.name for path in here.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(b"\x93NUMPY\x01\x00v\x00{'descr': '|O'", "E0702"), (b"\x93NUMPYabc", "E0702"), (b"", "E0702"), (b"PK", "E0702")],
+)
+def test_damaged_arrays_are_refused(
+    here: Path, capsys: pytest.CaptureFixture[str], content: bytes, code: str
+) -> None:
+    (here / "x.npy").write_bytes(content)
+    assert cli.main(["predict", "tiny.safetensors", "--input", "x=@x.npy", "--input", "z=@x.npy"]) == 3
+    assert f"error[{code}]" in capsys.readouterr().err
+
+
+def test_prediction_holds_a_block_of_rows_whatever_the_number_of_rows(here: Path) -> None:
+    """Forty times the rows take no more memory: what would be 40 MB of text, 48 MB of results."""
+    line = "1,2,3\n"
+    peaks = []
+    for copies in (20_000, 800_000):
+        with (here / "rows.csv").open("w") as file:
+            file.write("a,b,c\n")
+            for _ in range(copies // 1000):
+                file.write(line * 1000)
+        program = (
+            "import resource; from nnc.cli import main;"
+            "main(['predict', 'tiny.safetensors', '--input', '@rows.csv', '-o', 'out.npz']);"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        )
+        root = str(Path(nnc.__path__[-1]))
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"PYTHONPATH": root}
+        )
+        peaks.append(int(done.stdout))
+    assert np.load("out.npz")["y"].shape == (800_000, 3)
+    assert peaks[1] < peaks[0] + 8 * 1024, peaks
+
+
+# --- summary ----------------------------------------------------------------------------------------------------------
+def test_summary_says_what_is_in_a_model(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["summary", "tiny.safetensors"]) == 0
+    told = capsys.readouterr().out
+    assert "y: Dense(3, softmax)" in told
+    assert re.search(r"^trained +2 epochs, at the end loss ", told, re.MULTILINE)
+    kernel = nnc.load("tiny.safetensors").weights["y.kernel"]
+    row = next(line for line in told.splitlines() if line.startswith("y.kernel"))
+    assert row.split()[3] == f"{kernel.size}"
+    assert row.split()[4:7] == [f"{value:.4g}" for value in (kernel.min(), kernel.mean(dtype=np.float64), kernel.max())]
+
+
+def test_summary_as_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["summary", "tiny.safetensors", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [weight["name"] for weight in told["weights"]] == list(nnc.load("tiny.safetensors").weights)
+    assert told["origin"]["epochs"] == 2
+    assert told["summary"]["parameters"] == sum(weight["elements"] for weight in told["weights"])
