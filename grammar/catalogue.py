@@ -176,10 +176,10 @@ its row and column, and how many there are. Often it stands for a missing value.
 """,
     ),
     "E0713": Explanation(
-        "a target is outside its range",
+        "a target or an index is outside its range",
         """
 A classifier of 10 units knows the classes 0 to 9, and crossentropies compare probabilities from 0 to 1. A target
-beyond has no meaning for the loss.
+beyond has no meaning for the loss. An `Embedding` of 10 rows likewise has the rows 0 to 9 for its input to choose from.
 
     output digit = h -> Dense(10, softmax) { loss = sparse_categorical_crossentropy }
     labels 1 to 10       wrong: subtract 1

@@ -30,7 +30,7 @@ def to_feed(slot: Slot, values: Values) -> Feed:
     """`values` as the array that `slot` is fed, shape and dtype exactly the plan's.
 
     Raises: DataError E0707 (no rows), E0708 (shape), E0709 (dtype, or a value that its dtype cannot hold), E0712 (NaN,
-    infinity), E0713 (label outside the classes, target outside its loss's range), E0714 (fractional label),
+    infinity), E0713 (label, target or index out of range), E0714 (fractional label),
     E0715 (class indices for one-hot, or back), E0711, E0719 (of texts and gaps). Of data that is streamed, those of
     values come from `take`.
     """
@@ -209,6 +209,9 @@ def _no_class(slot: Slot, value: float, place: str) -> Diagnostic:
 
 
 def _out_of_range(slot: Slot, value: float, place: str) -> Diagnostic:
+    if not slot.is_target:
+        text = f"input `{slot.name}` has the value {value:g}, outside the {slot.high + 1:g} rows of its `Embedding`"
+        return Diagnostic("E0713", text, place=place, notes=(f"expected {slot.low:g} to {slot.high:g}",))
     bounds = f"at least {slot.low:g}" if slot.high == np.inf else f"from {slot.low:g} to {slot.high:g}"
     return Diagnostic("E0713", f"target `{slot.name}` has the value {value:g}", place=place,
                       notes=(f"`{slot.loss}` expects targets {bounds}",))

@@ -71,7 +71,30 @@ class Slot:
 
 
 def input_slots(plan: Plan) -> tuple[Slot, ...]:
-    return tuple(Slot(i.name, i.name, i.name, "input", i.type) for i in plan.inputs)
+    """The inputs of `plan`; one that numbers the rows of a table, as an embedding's does, is bounded by its length."""
+    lengths = _table_lengths(plan)
+    return tuple(
+        Slot(i.name, i.name, i.name, "input", i.type, low=0, high=lengths[i.name] - 1)
+        if i.name in lengths
+        else Slot(i.name, i.name, i.name, "input", i.type)
+        for i in plan.inputs
+    )
+
+
+def _table_lengths(plan: Plan) -> dict[str, int]:
+    """Rows of the shortest table that an input, fed as it is, chooses from."""
+    lengths: dict[str, int] = {}
+    for program in plan.programs:
+        fed = {buffer: name for name, buffer in program.feeds}
+        for step in program.steps:
+            if step.kernel != "gather":
+                continue
+            table, indices = (plan.buffers[id] for id in step.operands)
+            name = fed.get(step.operands[1] if indices.root < 0 else indices.root)
+            length = table.type.shape[0]
+            if name is not None and isinstance(length, int):
+                lengths[name] = min(length, lengths.get(name, length))
+    return lengths
 
 
 def target_slots(plan: Plan, outputs: Iterable[OutputConfig] = ()) -> tuple[Slot, ...]:

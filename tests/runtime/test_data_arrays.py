@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from nnc.compiler.options import Choice, OutputConfig
+from nnc.compiler.pipeline import compile_source
 from nnc.compiler.plan import Plan, Signature
 from nnc.compiler.types import BATCH, TensorType
 from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.grammar.source import SourceFile
 from nnc.runtime.data import from_arrays
 
 COLUMN = TensorType("float32", (BATCH, 1))
@@ -99,3 +101,18 @@ def test_ragged_lists_and_wrong_shapes_are_no_tracebacks() -> None:
     assert (found.code, found.place) == ("E0708", "array `wide`")
     (found,) = refused({"wide": np.ones((3, 2)), "deep": [1, 2, 3]}, Y)
     assert (found.code, found.place) == ("E0708", "array `wide`")
+
+
+def test_an_index_beyond_the_rows_of_an_embedding_is_refused() -> None:
+    """NumPy would count a negative one from the end; a runtime would take the nearest row."""
+    text = ("input word: int32[2]\ninput size: int32[2]\nlayer table = Embedding(5, 3)\nsized = size -> Rescale(0.1)\n"
+            "out = (word -> table -> Flatten, word -> Embedding(9, 3) -> Flatten, sized) -> Concatenate\n"
+            "output main = out -> Dense(1) { loss = mse }\n")  # fmt: skip
+    made = compile_source(SourceFile("words.nn", text)).plan
+    free = [[7, -3], [100, 0]]
+    samples = from_arrays(made, outputs(main=None), {"word": [[0, 4], [1, 2]], "size": free}, [1, 2])
+    assert samples.feeds["word"].tolist() == [[0, 4], [1, 2]]
+    for wrong in (5, -1):
+        (found,) = refused({"word": [[0, 1], [2, wrong]], "size": free}, [1, 2], made, main=None)
+        assert (found.code, found.place) == ("E0713", "array `word`, row 2, position [1]")
+        assert f"the value {wrong}, outside the 5 rows" in found.message
