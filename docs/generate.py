@@ -1,20 +1,24 @@
 """Writes the reference pages that are lists: `python docs/generate.py`; with `--check` it only says which are stale.
 
 layers, activations, losses, metrics, optimizers, initializers, commands and errors come from the tables that the
-compiler itself reads, so a new entry is documented by being there.
+compiler itself reads, so a new entry is documented by being there; diagnostics-tour comes from the failing programs
+of the tests.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(DOCS)]
+
+from diagnostics_tour import tour_page  # noqa: E402
+from pages import page, table  # noqa: E402
 
 from nnc.cli import build_parser  # noqa: E402
 from nnc.compiler.emit.describe import value_text  # noqa: E402
@@ -25,7 +29,6 @@ from nnc.compiler.tables import TABLES  # noqa: E402
 from nnc.grammar.catalogue import CATALOGUE  # noqa: E402
 from nnc.usage import verbs  # noqa: E402
 
-NOTICE = "<!-- Written by docs/generate.py. Change the table it comes from, then run that. -->"
 KINDS = {
     "int": "whole number from 1",
     "integer": "whole number",
@@ -39,17 +42,6 @@ KINDS = {
     "regularizer": "regularizer",
     "floats": "number or list of numbers",
 }
-
-
-def page(title: str, *paragraphs: str) -> str:
-    return "\n\n".join([NOTICE, f"# {title}", *paragraphs]) + "\n"
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table; bars in cells are escaped."""
-    head = list(head)
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def call(name: str, defaults: Mapping[str, Any]) -> str:
@@ -210,6 +202,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "initializers.md": initializers_page,
     "commands.md": commands_page,
     "errors.md": errors_page,
+    "diagnostics-tour.md": tour_page,
 }
 
 

@@ -62,6 +62,22 @@ def test_pages_of_lists_are_current() -> None:
     assert generate.stale_pages() == [], "run python docs/generate.py"
 
 
+def test_tour_shows_many_mistakes_each_found_before_training() -> None:
+    text = (ROOT / "docs" / "diagnostics-tour.md").read_text("utf-8")
+    answers = [block for block in blocks(ROOT / "docs" / "diagnostics-tour.md", "text") if "error[" in block]
+    assert len(answers) == len(re.findall("^### ", text, re.MULTILINE)) >= 40
+    assert not [answer for answer in answers if "epoch" in answer.partition("error[")[0]]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_within_a_page_lead_to_its_headings(page: Path) -> None:
+    text = page.read_text("utf-8")
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    anchors = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+    for target in re.findall(r"\]\(#([^)]+)\)", text):
+        assert anchors.count(target) == 1, f"{page.name} links to #{target}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
