@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnc import __version__
-from nnc.compiler.options import CompileOptions, DataConfig, OutputConfig, TrainConfig, Value
+from nnc.compiler.options import CompileOptions, DataConfig, OutputConfig, Split, TrainConfig, Value
 from nnc.compiler.plan import Plan
 from nnc.grammar.diagnostics import Diagnostic, UsageError
 from nnc.grammar.source import SourceFile
 from nnc.runtime import modelfile, train
 from nnc.runtime.data import Samples, from_arrays
 from nnc.runtime.data import load as load_data
-from nnc.runtime.history import History
+from nnc.runtime.data.order import split_rows
+from nnc.runtime.history import Epoch, History
 from nnc.runtime.progress import progress_for
 from nnc.runtime.protocol import Array, Runtime, Session
 
@@ -27,6 +28,8 @@ from .weights import Weights
 
 if TYPE_CHECKING:
     from nnc.compiler.pipeline import Compiled
+
+OnEpoch = Callable[[int, Mapping[str, float]], bool | None]
 
 
 def compile(
@@ -82,9 +85,11 @@ def _runtime(name: str) -> Runtime:
 
 
 class Model:
-    """A network ready to be trained and used. Made by `nnc.compile` and `nnc.load`.
+    """A network ready to be trained and used. Made by `nnc.compile` and `nnc.load`; can be pickled and copied.
 
-    `history` holds every epoch so far, over all calls of `fit` and over saving and loading.
+    `history` holds every epoch so far, over all calls of `fit` and over saving and loading. `spec` is the canonical
+    text, `params` the values of its `param`s. Several threads may use one model: their calls take turns, so that a
+    `predict` waits for a `fit` under way.
     """
 
     def __init__(
@@ -150,7 +155,7 @@ class Model:
     @property
     def weights(self) -> Weights:
         """Kernels, biases and statistics by name; assign to an entry, or a dict to all or some of them."""
-        return Weights(self.session)
+        return Weights(self.session, self._lock)
 
     @weights.setter
     def weights(self, values: Mapping[str, Any]) -> None:
@@ -163,29 +168,41 @@ class Model:
         *,
         epochs: int | None = None,
         validation_data: tuple[Any, Any] | None = None,
+        validation_split: float = 0.0,
+        on_epoch: OnEpoch | None = None,
         verbose: bool | str = True,
     ) -> History:
         """Train on arrays by name, or without any on the data that the spec names; gives the history of this call.
 
         x, y: {"wide": a, "deep": b}, {"main": y}; one array will do where there is one input or output. A second call
-        goes on where the first ended. verbose: False for silence, "plain" for lines instead of a bar, on stderr.
+        goes on where the first ended. validation_split: the share of the rows to hold out for validation, chosen by
+        the seed. on_epoch: a function called as on_epoch(epoch, figures) after each; if it returns true, training
+        ends. verbose: False for silence, "plain" for lines instead of a bar, on stderr.
         Raises: DataError E0701-E0718 before the first step; DivergedError E0690; KeyboardInterrupt after a whole step.
         """
-        training, validation = self._training_samples(x, y, validation_data)
         config = self.train_config
         if epochs is not None:
             config = dataclasses.replace(config, epochs=_at_least_one(epochs))
-        done = self.history.epochs[-1].number if self.history.epochs else 0
-        result = train.fit(
-            self.session,
-            training,
-            validation,
-            config,
-            progress_for(verbose=verbose),
-            first_epoch=done,
-            on_epoch=self.history.epochs.append,
-        )
-        self.history.stopped = result.stopped
+        with self._lock:
+            training, validation = self._training_samples(x, y, validation_data)
+            if validation_split:
+                training, validation = self._held_out(training, validation, validation_split)
+
+            def note(epoch: Epoch) -> bool | None:
+                self.history.epochs.append(epoch)
+                return None if on_epoch is None else on_epoch(epoch.number, epoch.figures)
+
+            done = self.history.epochs[-1].number if self.history.epochs else 0
+            result = train.fit(
+                self.session,
+                training,
+                validation,
+                config,
+                progress_for(verbose=verbose),
+                first_epoch=done,
+                on_epoch=note,
+            )
+            self.history.stopped = result.stopped
         return result
 
     def evaluate(self, x: Any = None, y: Any = None) -> dict[str, Any]:
@@ -194,13 +211,15 @@ class Model:
         Without arrays: of the test data that the spec names. The total is the sum of weight * loss, and regularisers.
         All are numbers but the metric `confusion`: int64[classes, classes], a row for each true class.
         """
-        report = train.evaluate(self.session, self._test_samples(x, y))
+        with self._lock:
+            report = train.evaluate(self.session, self._test_samples(x, y))
         return {**report.figures(), **report.tables}
 
     def predict(self, x: Any) -> dict[str, Array] | Array:
         """Each output's value by name, or the one array of a model with one output; one row per sample."""
         samples = from_arrays(self.plan, self.outputs, x, needs_targets=False)
-        results = train.predict(self.session, samples)
+        with self._lock:
+            results = train.predict(self.session, samples)
         return results if len(results) > 1 else next(iter(results.values()))
 
     def summary(self) -> None:
@@ -212,10 +231,12 @@ class Model:
         print(render_summary(summarize(compile_source(SourceFile("<model>", self.spec), options))))
 
     def save(self, path: str | Path) -> None:
-        """Write the model as one `.safetensors` file, with all it takes to predict and to train on."""
-        modelfile.save(
-            path,
-            modelfile.SavedModel(
+        """Write the model as one `.safetensors` file, with all it takes to predict and to train on.
+
+        Raises: UsageError E0807 where the file cannot be written.
+        """
+        with self._lock:
+            saved = modelfile.SavedModel(
                 self.spec,
                 self.plan,
                 modelfile.variables_of(self.session),
@@ -224,8 +245,8 @@ class Model:
                 self.params,
                 self.history,
                 __version__,
-            ),
-        )
+            )
+        modelfile.save(path, saved)
 
     def _training_samples(
         self, x: Any, y: Any, validation_data: tuple[Any, Any] | None
@@ -239,6 +260,20 @@ class Model:
         if not isinstance(validation_data, tuple) or len(validation_data) != 2:
             raise UsageError(Diagnostic("E0822", "`validation_data` is a pair (x, y)"))
         return training, from_arrays(self.plan, self.outputs, *validation_data)
+
+    def _held_out(self, training: Samples, validation: Samples | None, share: float) -> tuple[Samples, Samples]:
+        """Part of the rows for training, the rest for validation, the same in every call."""
+        if validation is not None:
+            raise UsageError(Diagnostic("E0822", "`validation_split` has no place beside validation data"))
+        if not isinstance(share, int | float) or not 0 < share < 1:
+            note = "expected a share of the rows, such as 0.2"
+            raise UsageError(Diagnostic("E0822", f"`validation_split` is {share!r}", notes=(note,)))
+        kept, held_out, _ = split_rows(len(training), Split(validation=share, seed=self.train_config.seed))
+        if not len(kept) or not len(held_out):
+            note = f"it leaves {len(kept)} rows to train on and {len(held_out)} to validate with"
+            raise UsageError(Diagnostic("E0822", f"`validation_split` is {share!r}", notes=(note,)))
+        first, second = (dataclasses.replace(training, index=training.index[rows]) for rows in (kept, held_out))
+        return first, second
 
     def _test_samples(self, x: Any, y: Any) -> Samples:
         if x is not None or y is not None:

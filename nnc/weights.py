@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -21,20 +22,25 @@ class Weights(Mapping[str, Array]):
     Holds what training or adaptation has learned: kernels, biases, moving averages, Normalize's statistics.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, lock: AbstractContextManager[Any] | None = None) -> None:
+        """`lock` is held for every reading and writing, so that no half-trained weights are seen."""
         self._session = session
+        self._lock: AbstractContextManager[Any] = nullcontext() if lock is None else lock
         self._types: dict[str, TensorType] = {
             variable.name: variable.type for variable, _ in session.plan.variables if variable.role in _SHOWN
         }
 
     def __getitem__(self, name: str) -> Array:
         self._refuse_unknown(name)
-        return self._session.read(name)
+        with self._lock:
+            return self._session.read(name)
 
     def __setitem__(self, name: str, value: Any) -> None:
         """Raises: UsageError E0820 (no such weight), E0821 (another shape, or no finite numbers)."""
         self._refuse_unknown(name)
-        self._session.write(name, self._fitted(name, value))
+        fitted = self._fitted(name, value)
+        with self._lock:
+            self._session.write(name, fitted)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._types)
@@ -57,8 +63,9 @@ class Weights(Mapping[str, Array]):
                 problems += error.diagnostics
         if problems:
             raise UsageError(*problems)
-        for name, array in fitted.items():
-            self._session.write(name, array)
+        with self._lock:
+            for name, array in fitted.items():
+                self._session.write(name, array)
 
     def _refuse_unknown(self, name: str) -> None:
         if name in self._types:

@@ -12,7 +12,7 @@ LAYERS = ("nnc.grammar", "nnc.compiler", "nnc.runtime", "nnc")  # each may impor
 THIRD_PARTY = {
     "nnc.grammar": {"lark"},
     "nnc.compiler": {"networkx", "numpy"},
-    "nnc.runtime": {"numpy", "safetensors", "rich", "pyarrow"},
+    "nnc.runtime": {"numpy", "safetensors", "rich", "pyarrow", "matplotlib"},
     "nnc": {"numpy", "rich", "sklearn"},
 }
 RUNTIME_MAY_USE = {"compiler": {"plan", "planfile", "verify", "expr", "types", "options", "graph", "formulas", "ops"}}
