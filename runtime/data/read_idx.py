@@ -1,6 +1,6 @@
 """Reads IDX files, the format of MNIST: a magic number, the shape, then the elements, big-endian; plain or gzipped.
 
-A plain file is memory-mapped; a gzipped one is unpacked straight into its array, once.
+A plain file is memory-mapped, a large one is read row by row; a gzipped one is unpacked straight into its array, once.
 Source: http://yann.lecun.com/exdb/mnist, "THE IDX FILE FORMAT".
 """
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from nnc.runtime.protocol import Array
 
+from . import stream
 from .source import Contents, Request, unreadable
 
 _DTYPES: Final = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -37,6 +38,8 @@ def read_idx(request: Request) -> Contents:
             raise _wrong_size(request, prod(shape) * dtype.itemsize, size)
         if not prod(shape):
             return Contents({"": np.empty(shape, dtype)})
+        if size > stream.STREAMED_FROM:
+            return Contents({"": stream.FileRows(request.path, request.name, offset, shape, dtype)})
         return Contents({"": np.memmap(request.path, dtype, "r", offset, shape)})
     except (OSError, EOFError, zlib.error) as error:
         raise unreadable(request, f"is damaged: {error}") from None
