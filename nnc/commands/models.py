@@ -98,7 +98,7 @@ def _is_bundled(model: OpenModel) -> bool:
 
 
 def encodings(saved: SavedModel) -> dict[str, Encoding]:
-    """What training learnt of texts, by the name of the input or output."""
-    from nnc.runtime.data.source import Encoding
+    """What training learnt of texts and of missing values, by the name of the input or output."""
+    from nnc.runtime.data.encoding import from_texts
 
-    return {name: Encoding(tuple(words)) for name, words in saved.vocabularies.items()}
+    return from_texts(saved.vocabularies)

@@ -18,8 +18,8 @@ from nnc.compiler.plan import Plan
 from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.runtime.protocol import Array, Feed, Rows
 
-from .audit import to_feed
-from .encoding import incomplete, learn
+from .audit import AuditedRows, to_feed
+from .encoding import incomplete, learn, to_texts
 from .files import FileSet
 from .order import split_rows
 from .slots import Slot, input_slots, target_slots
@@ -64,8 +64,43 @@ class Dataset:
 
     @property
     def vocabularies(self) -> dict[str, tuple[str, ...]]:
-        """The texts that each number of an input or a target stands for, by the name of the input or output."""
-        return {name: encoding.words for name, encoding in self.encodings.items() if encoding.words}
+        """The texts that numbers stand for, by the name of the input or output, as a model file keeps them.
+
+        `NAME.missing` holds what stands for a missing value. `encoding.from_texts` makes encodings of them again.
+        """
+        return to_texts(self.encodings)
+
+    @property
+    def parts(self) -> dict[str, Samples]:
+        """The parts that there are, by name."""
+        every = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: samples for name, samples in every.items() if samples is not None}
+
+    def counts(self) -> str:
+        """Which rows went where: `train 580, validation 133, test 178 samples; 2 left out for missing values`."""
+        shown = ", ".join(f"{name} {len(samples):,}" for name, samples in self.parts.items())
+        left_out = f"; {self.dropped:,} left out for missing values" if self.dropped else ""
+        return f"{shown} samples{left_out}"
+
+    def split_csv(self) -> str:
+        """A line per sample: its part, and its row in the data of the part, counted from 1 after any header."""
+        lines = ["part,row"]
+        for name, samples in self.parts.items():
+            lines += [f"{name},{row + 1}" for row in samples.index.tolist()]
+        return "\n".join(lines) + "\n"
+
+    def audit(self) -> None:
+        """Go through all that is streamed, which is otherwise audited as it is used. Raises: DataError."""
+        problems: list[Diagnostic] = []
+        feeds = {id(feed): feed for samples in self.parts.values() for feed in samples.feeds.values()}
+        for feed in feeds.values():
+            try:
+                if isinstance(feed, AuditedRows):
+                    feed.audit()
+            except DataError as error:
+                problems += error.diagnostics
+        if problems:
+            raise DataError(*dict.fromkeys(problems))
 
 
 def load(

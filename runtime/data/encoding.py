@@ -6,7 +6,7 @@ trained on and on nothing else. It is kept with the model: rows that come later 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Final
 
@@ -23,6 +23,7 @@ from .stream import blocks
 
 OTHER: Final = ""        # ends a vocabulary in which every text that training did not see has a number too
 _SHOWN: Final = 8
+_FILLS: Final = ".missing"
 
 
 def learn(slot: Slot, values: Values, rows: Rows) -> Encoding | None:
@@ -155,12 +156,17 @@ def shown(words: tuple[str, ...]) -> str:
     return ", ".join(f"`{word}`" for word in words[:_SHOWN]) + more
 
 
-def to_json(encodings: Mapping[str, Encoding]) -> dict[str, dict[str, list[str] | list[float]]]:
-    """What a model file keeps."""
-    return {name: {"words": list(e.words), "fills": list(e.fills)} for name, e in encodings.items()}
+def to_texts(encodings: Mapping[str, Encoding]) -> dict[str, tuple[str, ...]]:
+    """What a model file keeps: the words under the name, and under `NAME.missing` what stands for a missing value."""
+    words = {name: encoding.words for name, encoding in encodings.items() if encoding.words}
+    fills = {name + _FILLS: tuple(map(repr, encoding.fills)) for name, encoding in encodings.items() if encoding.fills}
+    return words | fills
 
 
-def from_json(value: Mapping[str, Mapping[str, list[str]]]) -> dict[str, Encoding]:
-    """Inverse of `to_json`. Raises: KeyError, TypeError or ValueError on anything else."""
-    return {str(name): Encoding(tuple(map(str, row["words"])), tuple(map(float, row["fills"])))
-            for name, row in value.items()}
+def from_texts(texts: Mapping[str, Sequence[str]]) -> dict[str, Encoding]:
+    """Inverse of `to_texts`. Raises: ValueError for a fill that is no number."""
+    names = dict.fromkeys(name.removesuffix(_FILLS) for name in texts)
+    return {
+        name: Encoding(tuple(texts.get(name, ())), tuple(float(fill) for fill in texts.get(name + _FILLS, ())))
+        for name in names
+    }

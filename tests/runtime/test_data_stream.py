@@ -143,7 +143,7 @@ def test_texts_and_gaps_of_a_large_table(tmp_path: Path, streamed: None) -> None
     mean = np.mean([i * 2 for i in range(200) if i % 5])
     np.testing.assert_allclose(out, [[10, mean, 1], [3, 6, 3], [199, 398, 1], [4, 8, 4]], rtol=1e-6)
     assert classes.tolist() == [2, 3, 3, 0]
-    assert found.vocabularies == {"kind": ("a", "b", "c", "d")}
+    assert found.vocabularies["kind"] == ("a", "b", "c", "d")
     numbered = read("number").train.feeds["target.kind"]
     assert isinstance(numbered, AuditedRows)
     numbered.take(picked, classes)
