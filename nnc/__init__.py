@@ -1,7 +1,7 @@
 """nnc compiles a declarative model spec (`.nn`) into a static execution plan and runs it.
 
-`nnc.compile(spec) -> Model`, `nnc.load(path) -> Model`; every fault of the user's is an `NncError`. The names are
-imported when they are first used: `import nnc` alone costs next to nothing.
+`nnc.compile(spec) -> Model`, `nnc.load(path) -> Model`; every fault of the user's is an `NncError`. `nnc.sklearn` has
+scikit-learn estimators. The names are imported when they are first used: `import nnc` alone costs next to nothing.
 """
 
 import os
@@ -16,14 +16,16 @@ _HOMES = {
     "compile": "nnc.model",
     "load": "nnc.model",
     "Model": "nnc.model",
+    "History": "nnc.runtime.history",
     "NncError": "nnc.grammar.diagnostics",
 }
-__all__ = ["Model", "NncError", "__version__", "compile", "load"]
+__all__ = ["History", "Model", "NncError", "__version__", "compile", "load"]
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without importing typing
 if TYPE_CHECKING:
     from nnc.grammar.diagnostics import NncError
     from nnc.model import Model, compile, load
+    from nnc.runtime.history import History
 
 
 def __getattr__(name: str) -> object:

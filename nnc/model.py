@@ -46,7 +46,7 @@ def compile(
     """Compile a spec, given as a path, as the name of a bundled one, or as `text`, and make it ready to run.
 
     params: values for the spec's `param`s. batch_size ("auto": the largest that `max_memory_bytes` allows), epochs and
-    seed go before those of the spec's `train` section.
+    seed go before those of the spec's `train` section. runtime: what executes the plan: "reference" runs everywhere.
     Raises: NncError with every diagnostic of the spec; BudgetError above `max_memory_bytes`.
     """
     from nnc.compiler.pipeline import compile_source
@@ -175,9 +175,10 @@ class Model:
         """Train on arrays by name, or without any on the data that the spec names; gives the history of this call.
 
         x, y: {"wide": a, "deep": b}, {"main": y}; one array will do where there is one input or output. A second call
-        goes on where the first ended. validation_split: the share of the rows to hold out for validation, chosen by
-        the seed. on_epoch: a function called as on_epoch(epoch, figures) after each; if it returns true, training
-        ends. verbose: False for silence, "plain" for lines instead of a bar, on stderr.
+        goes on where the first ended. epochs: how many, instead of the spec's. validation_data: a pair (x, y) to judge
+        each epoch by. validation_split: or the share of the rows to hold out for it, chosen by the seed. on_epoch: a
+        function called as on_epoch(epoch, figures) after each; if it returns true, training ends. verbose: False for
+        silence, "plain" for lines instead of a bar, on stderr.
         Raises: DataError E0701-E0718 before the first step; DivergedError E0690; KeyboardInterrupt after a whole step.
         """
         config = self.train_config

@@ -27,7 +27,7 @@ class Epoch:
 
 
 class Epochs(Sequence[Epoch]):
-    """Epochs one after another, kept as columns of numbers: 20 bytes each and 8 per figure, so that long histories cost little."""
+    """Epochs one after another, kept as columns of numbers: 20 bytes each and 8 per figure."""
 
     __slots__ = ("_ends", "_layout", "_layouts", "_numbers", "_seconds", "_values")
 
