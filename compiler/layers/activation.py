@@ -69,7 +69,7 @@ def _layer_of(name: str, entry: Activation) -> LayerDef:
         return activate(builder, activation_choice(name, arguments), inputs[0], expansion)
 
     hyperparameters = tuple(
-        Hyperparameter(key, kind_of_default(value), value, f"constant of {name}'s formula")
+        Hyperparameter(key, kind_of_default(value), value, f"constant of {name}'s formula", optional=value is None)
         for key, value in entry.defaults.items()
     )
     return LayerDef(name, entry.doc, infer, expand, hyperparameters, is_activation=True)

@@ -59,6 +59,11 @@ class OpenModel:
         return session
 
 
+def is_model(name: str) -> bool:
+    """Whether a name is that of a model, not of a spec."""
+    return name.endswith(".safetensors") or (Path(name) / IN_A_FOLDER).is_file()
+
+
 def open_model(name: str) -> OpenModel:
     """Read a model file, or the model in the folder of a run. Raises: DataError E0920-E0924."""
     from nnc.runtime import modelfile
