@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from .accumulating import accumulated
 from .builder import Builder
 from .clipping import clipped
 from .expr import var
@@ -43,9 +44,20 @@ def _trained(graph: Graph, variables: tuple[Variable, ...], network: Network) ->
     weights = {variable.name for variable in variables if variable.trainable}
     gradients = add_gradients(builder, loss, weights)
     builder.origin = "optimizer"
-    gradients = clipped(builder, gradients, network.train)
-    slots = add_updates(builder, gradients, by_name, network.train)
+    sums = accumulated(builder, gradients, by_name, network.train)
+    gradients = clipped(builder, sums.means, network.train)
+    slots = add_updates(builder, gradients, by_name, network.train, sums, _multipliers(network))
     return builder.build(), slots
+
+
+def _multipliers(network: Network) -> dict[str, float]:
+    """Layer -> what the learning rate of its weights is multiplied by, where that is not 1."""
+    found = {}
+    for layer in network.layers():
+        multiplier = dict(layer.arguments).get("learning_rate_multiplier", 1.0)
+        if isinstance(multiplier, int | float) and multiplier != 1:
+            found[layer.weights_of] = float(multiplier)
+    return found
 
 
 def add_gradients(builder: Builder, loss: int, weights: set[str]) -> dict[str, int]:

@@ -16,10 +16,11 @@ from .graph import Term, Variable
 from .measuring import add_sums, give_scores, meaning_of
 from .network import Network
 from .options import Choice, OutputConfig
-from .types import TensorType
+from .types import BATCH, Shape, TensorType
 
 _X0, _X1, _X2 = var("x0"), var("x1"), var("x2")
 _SUM = _X0 + _X1
+SAMPLE_WEIGHT = TensorType("float32", (BATCH,))
 TARGET_DTYPES = {"class": "int32"}     # other targets have the prediction's dtype
 
 
@@ -96,6 +97,10 @@ def _judge_output(judging: _Judging, output: OutputConfig, forward: Forward) -> 
         rows = _row_losses(builder, LOSSES[output.loss.name], output.loss, target, prediction, logits)
         if output.class_weight is not None:
             rows = _class_weighted(builder, output.class_weight, target, builder.type(prediction), rows)
+        if output.sample_weight is not None:
+            factor = builder.input(f"sample_weight.{output.name}", SAMPLE_WEIGHT)
+            places: Shape = (BATCH, *(1,) * (len(builder.type(rows).shape) - 1))
+            rows = builder.map(_X0 * _X1, rows, builder.reshape(factor, places))
         _mean_loss(judging, output, rows)
     for metric in output.metrics:
         _measure(judging, output, metric, target, prediction)

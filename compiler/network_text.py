@@ -26,7 +26,8 @@ def network_to_text(network: Network) -> str:
             line += f", class weights {_text(output.class_weight)}"
         if output.metrics:
             line += f", metrics {_text(output.metrics)}"
-        lines.append(line + (f", target {output.target}" if output.target else ""))
+        line += f", target {output.target}" if output.target else ""
+        lines.append(line + (f", sample weights {output.sample_weight}" if output.sample_weight else ""))
     train = network.train
     fields = ", ".join(f"{name} {_text(getattr(train, name))}" for name in train.__slots__)
     lines.append(f"train {fields}")

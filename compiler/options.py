@@ -41,6 +41,7 @@ class OutputConfig:
     class_weight: tuple[float, ...] | None = None     # one weight per class, in class order
     metrics: tuple[Choice, ...] = ()
     target: str | None = None                         # data name of the target; None: the output's own name
+    sample_weight: str | None = None                  # data name of each sample's factor in the loss; None: all count 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class TrainConfig:
     early_stopping: Choice | None = None
     checkpoint: tuple[Choice, ...] = ()               # every(...), best(...)
     precision: str = "float32"
+    accumulate: int = 1                               # an update every so many steps, of the mean gradient
+    ema: float | None = None                          # momentum of the moving averages of the weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,8 @@ class CompileOptions:
     """What the caller of `compile` may choose beside the spec.
 
     `params` are `--set` overrides (text or values); `batch_size`, `epochs`, `seed` override `train`;
-    `max_memory_bytes` bounds the training peak.
+    `max_memory_bytes` bounds the training peak. `sample_weights` names outputs that are to be given weights of samples
+    even though their spec names none.
     """
 
     params: Mapping[str, object] = field(default_factory=dict)
@@ -100,3 +104,4 @@ class CompileOptions:
     epochs: int | None = None
     seed: int | None = None
     max_memory_bytes: int | None = None
+    sample_weights: frozenset[str] = frozenset()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -222,6 +223,8 @@ class _Resolver:
         config, spans = output_config(statement, layer or "", self.scope)
         self.spans |= spans
         if layer is not None:
+            if config.loss is not None and config.sample_weight is None and name.name in self.options.sample_weights:
+                config = replace(config, sample_weight=f"sample_weight.{name.name}")
             self.configs.append(config)
 
     def _sections(self) -> tuple[TrainConfig, DataConfig | None]:
@@ -237,6 +240,8 @@ class _Resolver:
         for config in self.configs:
             if config.loss is not None:
                 wanted.setdefault(config.target or config.name, self.spans[config.name])
+                if (key := f"{config.name}.sample_weight") in self.spans and config.sample_weight is not None:
+                    wanted.setdefault(config.sample_weight, self.spans[key])
         for name, statement in self.outputs.items():
             if all(config.name != name for config in self.configs):
                 target = next((e.value for e in statement.entries if e.name.name == "target"), None)

@@ -42,7 +42,7 @@ class Report:
     total: float
     terms: tuple[Figure, ...]
     rows: int
-    tables: Mapping[str, Array] = field(default_factory=dict)
+    tables: Mapping[str, Array] = field(default_factory=dict, compare=False)
 
     def figures(self, prefix: str = "") -> dict[str, float]:
         """The total as `loss`, then every term under its own name, each name with `prefix` before it."""

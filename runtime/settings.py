@@ -23,17 +23,21 @@ def train_from_json(value: Mapping[str, Any]) -> TrainConfig:
 
 def outputs_to_json(outputs: Iterable[OutputConfig]) -> list[dict[str, Any]]:
     """Of each output what binds its target: its name, its loss and the name its data goes by."""
-    return [{"name": o.name, "loss": _value_to_json(o.loss), "target": o.target} for o in outputs]
+    return [
+        {"name": o.name, "loss": _value_to_json(o.loss), "target": o.target, "sample_weight": o.sample_weight}
+        for o in outputs
+    ]
 
 
 def outputs_from_json(value: Iterable[Mapping[str, Any]]) -> tuple[OutputConfig, ...]:
     """Inverse of `outputs_to_json`. Raises: KeyError, TypeError or ValueError on anything else."""
     outputs = []
     for row in value:
-        loss, target = _value_from_json(row["loss"]), row["target"]
-        if not (loss is None or isinstance(loss, Choice)) or not (target is None or isinstance(target, str)):
+        loss, target, sample_weight = _value_from_json(row["loss"]), row["target"], row["sample_weight"]
+        named = (target, sample_weight)
+        if not (loss is None or isinstance(loss, Choice)) or not all(n is None or isinstance(n, str) for n in named):
             raise TypeError("no output settings")
-        outputs.append(OutputConfig(str(row["name"]), "", loss, target=target))
+        outputs.append(OutputConfig(str(row["name"]), "", loss, target=target, sample_weight=sample_weight))
     return tuple(outputs)
 
 

@@ -8,7 +8,7 @@ from ..options import Choice
 from ..types import BATCH, TensorType
 from .activation import activate
 from .definition import Arguments, Expansion, Hyperparameter, LayerDef, Weight
-from .reading import TRAINABLE, bool_of, choice_of, int_of, optional_choice, require_float, require_vector
+from .reading import TRAINING, bool_of, choice_of, int_of, optional_choice, require_float, require_vector
 
 _KERNEL_AND_BIAS = (
     Hyperparameter("use_bias", "bool", True, "whether a bias is added"),
@@ -16,7 +16,7 @@ _KERNEL_AND_BIAS = (
     Hyperparameter("bias_initializer", "initializer", Choice("zeros"), "first values of the bias"),
     Hyperparameter("kernel_regularizer", "regularizer", None, "penalty on the kernel", optional=True),
     Hyperparameter("bias_regularizer", "regularizer", None, "penalty on the bias", optional=True),
-    TRAINABLE,
+    *TRAINING,
 )
 
 

@@ -7,7 +7,7 @@ from ..expr import equal, var, where
 from ..options import Choice
 from ..types import TensorType
 from .definition import Arguments, Expansion, Hyperparameter, LayerDef, Weight
-from .reading import TRAINABLE, choice_of, int_of, optional_choice, require_integers
+from .reading import TRAINING, choice_of, int_of, optional_choice, require_integers
 
 
 def _infer_one_hot(arguments: Arguments, inputs: tuple[TensorType, ...]) -> TensorType:
@@ -56,7 +56,7 @@ EMBEDDING = (
             Hyperparameter("output_dim", "int", doc="width of each row"),
             Hyperparameter("embeddings_initializer", "initializer", Choice("random_uniform"), "first values"),
             Hyperparameter("embeddings_regularizer", "regularizer", None, "penalty on the table", optional=True),
-            TRAINABLE,
+            *TRAINING,
         ),
         weights=_embedding_weights,
     ),

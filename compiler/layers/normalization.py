@@ -8,7 +8,7 @@ from ..options import Choice
 from ..types import TensorType
 from .definition import Arguments, Expansion, Hyperparameter, LayerDef, Weight
 from .reading import (
-    TRAINABLE,
+    TRAINING,
     bool_of,
     choice_of,
     float_of,
@@ -29,7 +29,7 @@ _SCALE_AND_CENTER = (
 _REGULARIZERS = (
     Hyperparameter("beta_regularizer", "regularizer", None, "penalty on beta", optional=True),
     Hyperparameter("gamma_regularizer", "regularizer", None, "penalty on gamma", optional=True),
-    TRAINABLE,
+    *TRAINING,
 )
 _AXIS = Hyperparameter("axis", "axis", -1, "axis that is normalized; the last one")
 

@@ -9,7 +9,13 @@ from ..options import Choice
 from ..types import BATCH, INTEGER_DTYPES, Dim, TensorType
 from .definition import Arguments, Hyperparameter, ShapeProblem
 
-TRAINABLE = Hyperparameter("trainable", "bool", True, "whether training changes the weights", keyword_only=True)
+TRAINING = (
+    Hyperparameter("trainable", "bool", True, "whether training changes the weights", keyword_only=True),
+    Hyperparameter(
+        "learning_rate_multiplier", "float", 1.0, "what the learning rate is multiplied by for these weights",
+        keyword_only=True,
+    ),
+)  # fmt: skip
 
 
 def int_of(arguments: Arguments, name: str) -> int:

@@ -38,5 +38,6 @@ RANGES: Final[dict[str, Bounds]] = {
     "patience": _NOT_NEGATIVE, "cooldown": _NOT_NEGATIVE, "min_delta": _NOT_NEGATIVE, "min_lr": _NOT_NEGATIVE,
     "decay_steps": Bounds(1), "warmup_steps": _NOT_NEGATIVE, "warmup_target": _POSITIVE, "decay_rate": _POSITIVE,
     "factor": Bounds(0, 1, open_low=True, open_high=True),
+    "ema": OPEN_PART, "learning_rate_multiplier": _NOT_NEGATIVE,
     "class_weight": _NOT_NEGATIVE, "validation": OPEN_PART, "test": OPEN_PART,
 }  # fmt: skip

@@ -27,6 +27,7 @@ OUTPUT: Final = (
     Hyperparameter("class_weight", "class_weight", None, optional=True),
     Hyperparameter("metrics", "metrics", ()),
     Hyperparameter("target", "word", None, optional=True),
+    Hyperparameter("sample_weight", "word", None, optional=True),
 )
 TRAIN: Final = (
     Hyperparameter("optimizer", "optimizer", Choice(DEFAULT_OPTIMIZER)),
@@ -39,6 +40,8 @@ TRAIN: Final = (
     Hyperparameter("early_stopping", "early_stopping", None, optional=True),
     Hyperparameter("checkpoint", "checkpoint", ()),
     Hyperparameter("precision", "precision", "float32"),
+    Hyperparameter("accumulate", "int", 1),
+    Hyperparameter("ema", "float", None, optional=True),
 )
 EARLY_STOPPING: Final = (
     Hyperparameter("monitor", "word", "val_loss"),
@@ -63,7 +66,7 @@ def output_config(statement: syntax.Output, layer: str, scope: Scope) -> tuple[O
     spans[name] = statement.name.span
     if values["loss"] is None:
         for entry in statement.entries:
-            if entry.name.name in ("weight", "class_weight", "metrics"):
+            if entry.name.name in ("weight", "class_weight", "sample_weight", "metrics"):
                 word = entry.name.name
                 helps = [f"add a loss: `loss = mse`, or leave `{word}` out"]
                 raise fault(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,21 +14,30 @@ from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.grammar.suggest import nearest
 
 from .dataset import Samples, bind
-from .slots import Slot, input_slots, target_slots
+from .slots import WEIGHTS, Slot, input_slots, target_slots, weight_slots
 from .source import Values
 
 
 def from_arrays(
-    plan: Plan, outputs: Iterable[OutputConfig], x: Any, y: Any = None, *, needs_targets: bool = True
+    plan: Plan,
+    outputs: Iterable[OutputConfig],
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    needs_targets: bool = True,
 ) -> Samples:
     """Samples of arrays, lists or anything NumPy makes an array of; memory-mapped arrays stay so.
 
     x, y: a dict by name of input and of output, or one array where there is one. A target that is an input
-    (an autoencoder's) may be left out of `y`.
+    (an autoencoder's) may be left out of `y`. sample_weight: the same by name of output; without it every sample
+    counts 1.
     Raises: DataError E0704 (missing), E0705 (superfluous), E0706-E0715.
     """
     inputs = input_slots(plan)
+    outputs = tuple(outputs)
     targets = target_slots(plan, outputs) if needs_targets else ()
+    weights = weight_slots(plan, outputs) if needs_targets else ()
     problems: list[Diagnostic] = []
     values = _by_feed(inputs, inputs, x, "x", problems)
     if needs_targets:
@@ -35,9 +45,34 @@ def from_arrays(
         needed = tuple(slot for slot in targets if slot.column not in sources)
         values.update({slot.feed: sources[slot.column] for slot in targets if slot.column in sources})
         values.update(_by_feed(targets, needed, y, "y", problems))
+        values.update(_weights(weights, outputs, sample_weight, values, problems))
     if problems:
         raise DataError(*problems)
-    return bind((*inputs, *targets), values)
+    return bind((*inputs, *targets, *weights), values)
+
+
+def _weights(
+    slots: tuple[Slot, ...],
+    outputs: Iterable[OutputConfig],
+    given: Any,
+    values: Mapping[str, Values],
+    problems: list[Diagnostic],
+) -> dict[str, Values]:
+    """Sample weights by feed, for as many samples as there are of the rest; they go by the names of their outputs."""
+    named = tuple(replace(slot, name=slot.feed.removeprefix(WEIGHTS)) for slot in slots)
+    if given is not None:
+        if not slots:
+            text = "the model was compiled without sample weights"
+            names = ", ".join(f"`{output.name}`" for output in outputs)
+            helps = (f"name them in an output, `sample_weight = NAME`: {names}",)
+            problems.append(Diagnostic("E0705", text, place="argument `sample_weight`", helps=helps))
+            return {}
+        found = _by_feed(named, (), given, "sample_weight", problems)
+    else:
+        found = {}
+    rows = next((len(value.array) for value in values.values() if value.array.shape), 0)
+    ones = Values(np.ones(rows, np.float32), "weights of 1")
+    return {slot.feed: found.get(slot.feed, ones) for slot in slots}
 
 
 def _by_feed(
@@ -53,7 +88,7 @@ def _by_feed(
         return {}
     if len({slot.column for slot in slots}) != 1:
         names = ", ".join(f'"{slot.name}": ...' for slot in slots)
-        kind = "inputs" if argument == "x" else "targets"
+        kind = {"x": "inputs", "y": "targets"}.get(argument, "outputs with sample weights")
         text = f"`{argument}` is one array, but the model has {len(slots)} {kind}"
         helps = (f"give them by name: {argument} = {{{names}}}",) if slots else ()
         problems.append(Diagnostic("E0704", text, place=f"argument `{argument}`", helps=helps))
@@ -85,7 +120,7 @@ def _from_mapping(
 def _superfluous(name: str, known: tuple[str, ...], argument: str) -> Diagnostic:
     near = nearest(name, known)
     helps = (f"did you mean {' or '.join(f'`{word}`' for word in near)}?",) if near else ()
-    kind = "input" if argument == "x" else "target"
+    kind = {"x": "input", "y": "target"}.get(argument, "output with sample weights")
     return Diagnostic("E0705", f"`{name}` is no {kind} of the model", place=f"argument `{argument}`",
                       notes=(f"the model has {', '.join(f'`{word}`' for word in known)}",), helps=helps)
 

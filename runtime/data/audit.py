@@ -209,6 +209,9 @@ def _no_class(slot: Slot, value: float, place: str) -> Diagnostic:
 
 
 def _out_of_range(slot: Slot, value: float, place: str) -> Diagnostic:
+    if slot.kind == "weight":
+        return Diagnostic("E0713", f"{slot.role} `{slot.name}` have the value {value:g}", place=place,
+                          notes=("expected at least 0",))
     if not slot.is_target:
         text = f"input `{slot.name}` has the value {value:g}, outside the {slot.high + 1:g} rows of its `Embedding`"
         return Diagnostic("E0713", text, place=place, notes=(f"expected {slot.low:g} to {slot.high:g}",))

@@ -22,7 +22,7 @@ from .audit import AuditedRows, to_feed
 from .encoding import incomplete, learn, to_texts
 from .files import FileSet
 from .order import split_rows
-from .slots import Slot, input_slots, target_slots
+from .slots import Slot, input_slots, target_slots, weight_slots
 from .source import Encoding, Values
 from .stream import blocks
 
@@ -116,7 +116,7 @@ def load(
     if config is None:
         raise DataError(Diagnostic("E0808", "the spec names no data", helps=(
             "add `data { train { ... } }`, or give the arrays from Python: model.fit(x, y)",)))
-    slots = (*input_slots(plan), *target_slots(plan, outputs))
+    slots = (*input_slots(plan), *target_slots(plan, outputs), *weight_slots(plan, outputs))
     files = FileSet(Path(base_dir))
     takes_text = {slot.column for slot in slots if slot.takes_text}
     found = {group: files.read(bound, takes_text) for group, bound in config.groups}

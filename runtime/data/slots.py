@@ -20,15 +20,16 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "hinge": (-1.0, 1.0),
     "squared_hinge": (-1.0, 1.0),
 }
+WEIGHTS: Final = "sample_weight."
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One input or target.
+    """One input or target, or the sample weights of an output.
 
     name: as the user calls it; for a target, the output's name. column: the name its data goes by (`target = ...` of
     an output). feed: its name in the plan's programs. kind: "input", or a target that is "class" (an index below
-    `classes`), "one_hot", or "like" the prediction. low, high: bounds of its values.
+    `classes`), "one_hot", or "like" the prediction; or "weight". low, high: bounds of its values.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Slot:
 
     @property
     def is_target(self) -> bool:
-        return self.kind != "input"
+        return self.kind not in ("input", "weight")
 
     @property
     def sample_shape(self) -> Shape:
@@ -61,13 +62,13 @@ class Slot:
     @property
     def takes_text(self) -> bool:
         """Whether texts have a meaning for it: names of classes, and inputs of integers, which stand for categories."""
-        if self.is_target:
+        if self.kind != "input":
             return self.kind == "class" or self.is_binary
         return self.type.dtype in INTEGER_DTYPES
 
     @property
     def role(self) -> str:
-        return "target" if self.is_target else "input"
+        return {"input": "input", "weight": "sample weights"}.get(self.kind, "target")
 
 
 def input_slots(plan: Plan) -> tuple[Slot, ...]:
@@ -112,6 +113,22 @@ def target_slots(plan: Plan, outputs: Iterable[OutputConfig] = ()) -> tuple[Slot
         width = widths[name]
         classes = width if kind == "class" and isinstance(width, int) else 0
         slots.append(Slot(name, column, f"target.{name}", kind, target.type, loss, classes, low, high))
+    return tuple(slots)
+
+
+def weight_slots(plan: Plan, outputs: Iterable[OutputConfig] = ()) -> tuple[Slot, ...]:
+    """The sample weights that `plan` is fed, each at least 0; `outputs` say by what name their data goes."""
+    columns = {output.name: output.sample_weight for output in outputs}
+    fed = {
+        name: plan.buffers[buffer].type
+        for program in plan.programs
+        for name, buffer in program.feeds
+        if name.startswith(WEIGHTS)
+    }
+    slots = []
+    for feed, type in fed.items():
+        column = columns.get(feed.removeprefix(WEIGHTS)) or feed
+        slots.append(Slot(column, column, feed, "weight", type, low=0.0))
     return tuple(slots)
 
 

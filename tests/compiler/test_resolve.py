@@ -214,6 +214,7 @@ def test_every_default_is_filled_in() -> None:
         "kernel_regularizer": Choice("l2", (("l2", 0.5),)),
         "bias_regularizer": None,
         "trainable": True,
+        "learning_rate_multiplier": 1.0,
     }
 
 

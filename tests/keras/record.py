@@ -292,13 +292,27 @@ def keras_model(layers: Any) -> Any:
 def losses_of(spec: dict[str, Any]) -> list[float]:
     model = keras_model(spec["layers"])
     clipping = {k: spec[k] for k in ("global_clipnorm", "clipvalue") if k in spec}
-    model.compile(optimizer=keras_optimizer(*spec["optimizer"], **clipping), loss=keras_loss(*spec["loss"]))
+    if "accumulate" in spec:
+        clipping["gradient_accumulation_steps"] = spec["accumulate"]
+    if "ema" in spec:
+        clipping |= {"use_ema": True, "ema_momentum": spec["ema"]}
+    optimizer = keras_optimizer(*spec["optimizer"], **clipping)
+    model.compile(optimizer=optimizer, loss=keras_loss(*spec["loss"]))
     weights = dict(enumerate(spec["class_weight"])) if "class_weight" in spec else None
     losses = []
     for step in range(STEPS):
         model.reset_metrics()
         x, y = arrays["train.x"][step % BATCHES], arrays[f"train.{spec['target']}"][step % BATCHES]
-        losses.append(float(model.train_on_batch(x, y, class_weight=weights)))
+        sample_weight = arrays[spec["sample_weight"]][step % BATCHES] if "sample_weight" in spec else None
+        if weights is not None and sample_weight is not None:  # Keras takes only one of the two
+            sample_weight, class_weight = sample_weight * np.take(spec["class_weight"], y).astype("float32"), None
+        else:
+            class_weight = weights
+        losses.append(float(model.train_on_batch(x, y, sample_weight=sample_weight, class_weight=class_weight)))
+    if "ema" in spec:
+        model.jax_state_sync()
+        averages = optimizer._model_variables_moving_average
+        spec["averages"] = [stored(f"average.{spec['name']}.{k}", value) for k, value in enumerate(averages)]
     return losses
 
 
@@ -321,6 +335,7 @@ def record_trajectories() -> None:
     stored("weight.bias_1", random.normal(size=OUTPUTS) * 0.1)
     stored("weight.gamma", 1 + random.normal(size=HIDDEN) * 0.1)
     stored("weight.beta", random.normal(size=HIDDEN) * 0.1)
+    stored("train.sample_weight", random.uniform(0, 3, size=(BATCHES, ROWS)))
     index["trajectories"] = all_cases()
     for spec in index["trajectories"]:
         losses = losses_of(spec)

@@ -50,9 +50,11 @@ def spec_of(case: Case) -> str:
     output = [f"loss = {call(*case['loss'])}"]
     if "class_weight" in case:
         output.append(f"class_weight = {written(case['class_weight'])}")
+    if "sample_weight" in case:
+        output.append("sample_weight = importance")
     train = [f"optimizer = {call(*case['optimizer'])}", f"batch_size = {arrays()['train.x'].shape[1]}"]
-    train += [f"{own} = {case[key]}" for own, key in (("clip_norm", "global_clipnorm"), ("clip_value", "clipvalue"))
-              if key in case]  # fmt: skip
+    names = {"clip_norm": "global_clipnorm", "clip_value": "clipvalue", "accumulate": "accumulate", "ema": "ema"}
+    train += [f"{own} = {case[key]}" for own, key in names.items() if key in case]
     return "\n".join([
         "nn 1", "model recorded", "input x: float32[12]", *steps,
         f"output y = h{len(hidden) - 1} -> {call(*last)} {{ {', '.join(output)} }}",
@@ -73,12 +75,22 @@ def initial_weights(case: Case) -> dict[str, np.ndarray]:
     return weights
 
 
-def batches(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    return arrays()["train.x"], arrays()[f"train.{case['target']}"]
+def batches(case: Case) -> dict[str, np.ndarray]:
+    """Name of a feed -> its batches."""
+    feeds = {"x": arrays()["train.x"], "target.y": arrays()[f"train.{case['target']}"]}
+    return feeds | ({"sample_weight.y": arrays()[case["sample_weight"]]} if "sample_weight" in case else {})
 
 
-def losses_of_the_graph(case: Case) -> np.ndarray:
-    """The loss of each step by the op graph, node by node: nothing is fused or planned."""
+def follows_keras(case: Case, losses: list[float], values: dict[str, np.ndarray]) -> None:
+    """Compare each step's loss, and the moving averages of the weights after the last."""
+    np.testing.assert_allclose(losses, arrays()[case["losses"]], rtol=1e-4)
+    owned = ("h0.kernel", "h0.bias", "y.kernel", "y.bias")
+    for name, recorded in zip(owned, case["averages"], strict=True) if "averages" in case else ():
+        np.testing.assert_allclose(values[f"{name}.average"], arrays()[recorded], rtol=1e-3, atol=1e-5)
+
+
+def train_graph(case: Case) -> tuple[list[float], dict[str, np.ndarray]]:
+    """Each step's loss and the last variables by the op graph, node by node: nothing is fused or planned."""
     network = check_shapes(build_network(parse(SourceFile("recorded.nn", spec_of(case))), CompileOptions()))
     programs = differentiate(lower(network), network)
     graph = next(graph for graph in programs.graphs if graph.program == "train_step")
@@ -87,30 +99,33 @@ def losses_of_the_graph(case: Case) -> np.ndarray:
         chosen, numbers = draw(variable.initializer, variable.type.concrete(0))
         values[variable.name] = np.full(variable.type.shape, numbers[0] if chosen == "constant" else np.nan)
     values = {v.name: values[v.name].astype(v.type.dtype) for v in programs.variables} | initial_weights(case)
-    (x, target), losses = batches(case), []
+    fed, losses = batches(case), []
+    count, rows = fed["x"].shape[:2]
     for step in range(index()["steps"]):
-        feeds = {"x": x[step % len(x)], "target.y": target[step % len(x)]}
-        results, values = evaluate(graph, feeds, values, 0, x.shape[1])
+        feeds = {name: value[step % count] for name, value in fed.items()}
+        results, values = evaluate(graph, feeds, values, 0, rows)
         losses.append(float(results["loss"]))
-    return np.array(losses)
+    return losses, values
 
 
-def losses_of_the_plan(case: Case) -> np.ndarray:
-    """The loss of each step by the compiled plan, in its arena."""
-    plan = compile_source(SourceFile("recorded.nn", spec_of(case)), CompileOptions()).plan
+def train_plan(case: Case) -> tuple[list[float], dict[str, np.ndarray]]:
+    """The same by the compiled plan, in its arena."""
+    plan = compile_source(SourceFile("recorded.nn", spec_of(case)), CompileOptions(), verify=True).plan
     session = ReferenceRuntime().prepare(plan)
     for name, value in initial_weights(case).items():
         session.write(name, value)
-    (x, target), losses = batches(case), []
-    rows = x.shape[1]
-    session.bind("train_step", {"x": np.concatenate(list(x)), "target.y": np.concatenate(list(target))})
+    fed, losses = batches(case), []
+    count, rows = fed["x"].shape[:2]
+    session.bind("train_step", {name: np.concatenate(list(value)) for name, value in fed.items()})
     for step in range(index()["steps"]):
-        session.run("train_step", np.arange(rows, dtype=np.int64) + step % len(x) * rows)
+        session.run("train_step", np.arange(rows, dtype=np.int64) + step % count * rows)
         losses.append(float(session.fetch("train_step", "loss")))
-    return np.array(losses)
+    return losses, {variable.name: session.read(variable.name) for variable, _ in plan.variables}
 
 
 @pytest.mark.parametrize("case", cases("trajectories"))
-@pytest.mark.parametrize("losses_of", [losses_of_the_graph, losses_of_the_plan], ids=["graph", "plan"])
-def test_a_hundred_steps_follow_keras(case: Case, losses_of: Callable[[Case], np.ndarray]) -> None:
-    np.testing.assert_allclose(losses_of(case), arrays()[case["losses"]], rtol=1e-4)
+@pytest.mark.parametrize("trained", [train_graph, train_plan], ids=["graph", "plan"])
+def test_a_hundred_steps_follow_keras(
+    case: Case, trained: Callable[[Case], tuple[list[float], dict[str, np.ndarray]]]
+) -> None:
+    follows_keras(case, *trained(case))

@@ -130,6 +130,27 @@ def other_cases() -> list[dict[str, Any]]:
             case(f"schedule.{n}.{name}", optimizer=["sgd", {"learning_rate": [name, arguments]}])
             for n, (name, _, arguments) in enumerate(SCHEDULES)
         ),
+        case("sample_weight.mse", sample_weight="train.sample_weight"),
+        case(
+            "sample_weight.sparse",
+            network("softmax"),
+            ("sparse_categorical_crossentropy", {}),
+            "class",
+            sample_weight="train.sample_weight",
+            class_weight=[1.0, 2.0, 0.5, 1.5],
+        ),
+        case("accumulate.sgd", accumulate=4),
+        case("accumulate.adam", optimizer=["adam", {"learning_rate": 0.02}], accumulate=3),
+        case("accumulate.clip", optimizer=["rmsprop", {"learning_rate": 0.01}], accumulate=2, global_clipnorm=0.1),
+        case("accumulate.adamw", optimizer=["adamw", {"learning_rate": 0.01, "weight_decay": 0.1}], accumulate=4),
+        case(
+            "accumulate.schedule",
+            optimizer=["sgd", {"learning_rate": ["exponential", SCHEDULES[0][2]], "momentum": 0.5}],
+            accumulate=3,
+        ),
+        case("ema.sgd", ema=0.9),
+        case("ema.adam", optimizer=["adam", {"learning_rate": 0.02}], ema=0.99),
+        case("ema.accumulate", ema=0.9, accumulate=3),
         case("layer.batch_normalization", network(None, ["BatchNormalization", {}], ["tanh", {}], hidden=free)),
         case("layer.layer_normalization", network(None, ["LayerNormalization", {}], ["tanh", {}], hidden=free)),
     ]
