@@ -103,17 +103,20 @@ def _from_mapping(
 ) -> dict[str, Values]:
     known = tuple(dict.fromkeys(name for slot in slots for name in (slot.name, slot.column)))
     found: dict[str, Values] = {}
+    served = set[str]()
     for name, array in given.items():
         if name not in known:
             problems.append(_superfluous(str(name), known, argument))
             continue
         value = _as_array(array, str(name), problems)
-        # the name of an output goes before the name of a column that several outputs may share
-        named = [slot for slot in slots if slot.name == name]
-        for slot in named or [slot for slot in slots if slot.column == name and slot.name not in given]:
-            if value is not None:
-                found[slot.feed] = value
-    problems += [_missing(slot, argument) for slot in needed if slot.name not in given and slot.column not in given]
+        # the name of an output goes before the name of a column, which several outputs may share
+        is_column = all(slot.column == name for slot in slots if slot.name == name)
+        for slot in slots:
+            if slot.name == name or (is_column and slot.column == name and slot.name not in given):
+                served.add(slot.feed)
+                if value is not None:
+                    found[slot.feed] = value
+    problems += [_missing(slot, argument) for slot in needed if slot.feed not in served]
     return found
 
 

@@ -116,3 +116,10 @@ def test_an_index_beyond_the_rows_of_an_embedding_is_refused() -> None:
         (found,) = refused({"word": [[0, 1], [2, wrong]], "size": free}, [1, 2], made, main=None)
         assert (found.code, found.place) == ("E0713", "array `word`, row 2, position [1]")
         assert f"the value {wrong}, outside the 5 rows" in found.message
+
+
+def test_one_array_serves_every_output_whose_target_it_is() -> None:
+    shared = from_arrays(TWO, outputs(main=None, aux="main"), X, {"main": [7, 8, 9]})
+    assert shared.feeds["target.aux"].tolist() == shared.feeds["target.main"].tolist() == [[7], [8], [9]]
+    (missing,) = refused(X, {"main": [7, 8, 9]}, main="price", aux="main")
+    assert missing.code == "E0704"       # `main` names an output here, and says nothing of the column `main`
