@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..derivative import differentiate, in_terms_of_output, simplify
-from ..expr import Expr, apply, substitute, var, variables, walk
+from ..expr import Expr, apply, substitute, var, variables
 from ..graph import Node
 from ..memo import memo
 from ..types import BATCH, Dim, Shape, TensorType
@@ -49,12 +49,6 @@ def _infer_map(inputs: tuple[TensorType, ...], attrs: OpAttrs) -> TensorType:
 def operand_count(expr: Expr) -> int:
     """One more than the highest operand `xk` that `expr` reads."""
     return max((OPERAND_NAMES.index(name) + 1 for name in variables(expr)), default=0)
-
-
-@memo
-def operation_count(expr: Expr) -> int:
-    """Scalar operations in `expr`, shared terms once."""
-    return sum(1 for term in walk(expr) if term.args)
 
 
 def _evaluate_map(arrays: tuple[Array, ...], attrs: OpAttrs, rows: int) -> Array:
