@@ -22,6 +22,7 @@ from nnc.runtime.data import Samples
 from nnc.runtime.data.order import epoch_order
 from nnc.runtime.protocol import Array, Rows, Session
 
+from . import averages
 from .checkpoint import Checkpoints
 from .divergence import Guard
 from .history import Epoch, History
@@ -185,7 +186,8 @@ class _Run:
             self.epoch, self.rows_done = self.epoch + 1, 0
             self.listener.end(epoch)
             asked = self.on_epoch is not None and self.on_epoch(epoch)
-            self.history.stopped = self.watchers.look(self.session, epoch, self.listener.note)
+            with averages.in_place_of_weights(self.session):
+                self.history.stopped = self.watchers.look(self.session, epoch, self.listener.note)
             if asked and not self.history.stopped:
                 self.history.stopped = f"stopped after epoch {epoch.number}: `on_epoch` asked for it"
             if self.checkpoints is not None:
@@ -193,7 +195,8 @@ class _Run:
                 self.checkpoints.after_epoch(self.session, epoch, self.state, is_last)
 
     def finish(self) -> None:
-        """Early stopping's last word, after the last epoch."""
+        """Averages become the weights, and early stopping has its last word, after the last epoch."""
+        averages.overwrite(self.session)
         if restored := self.watchers.finish(self.session, self.history):
             self.history.stopped = f"{self.history.stopped}; {restored}" if self.history.stopped else restored
         if self.history.stopped:
@@ -232,7 +235,8 @@ class _Run:
         """The report of the validation data. The epoch's own sums are needed again if the user ends it here."""
         sums = {v.name: self.session.read(v.name) for v, _ in self.session.plan.variables if v.role == ACCUMULATOR}
         try:
-            return evaluate(self.session, validation, self._stop_if_asked)
+            with averages.in_place_of_weights(self.session):
+                return evaluate(self.session, validation, self._stop_if_asked)
         except Interrupted:
             write_all(self.session, sums)
             raise
