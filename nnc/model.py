@@ -24,6 +24,7 @@ from nnc.runtime.history import Epoch, History
 from nnc.runtime.progress import progress_for
 from nnc.runtime.protocol import Array, Runtime, Session
 
+from .sample_weights import recompiled, takes_weights, weighted_outputs
 from .weights import Weights
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ class Model:
         y: Any = None,
         *,
         epochs: int | None = None,
+        sample_weight: Any = None,
         validation_data: tuple[Any, Any] | None = None,
         validation_split: float = 0.0,
         on_epoch: OnEpoch | None = None,
@@ -175,8 +177,9 @@ class Model:
         """Train on arrays by name, or without any on the data that the spec names; gives the history of this call.
 
         x, y: {"wide": a, "deep": b}, {"main": y}; one array will do where there is one input or output. A second call
-        goes on where the first ended. epochs: how many, instead of the spec's. validation_data: a pair (x, y) to judge
-        each epoch by. validation_split: or the share of the rows to hold out for it, chosen by the seed. on_epoch: a
+        goes on where the first ended. epochs: how many, instead of the spec's. sample_weight: {"main": w} or an array,
+        a factor of at least 0 for each row's loss. validation_data: a pair (x, y) to judge each epoch by.
+        validation_split: or the share of the rows to hold out for it, chosen by the seed. on_epoch: a
         function called as on_epoch(epoch, figures) after each; if it returns true, training ends. verbose: False for
         silence, "plain" for lines instead of a bar, on stderr.
         Raises: DataError E0701-E0718 before the first step; DivergedError E0690; KeyboardInterrupt after a whole step.
@@ -185,7 +188,8 @@ class Model:
         if epochs is not None:
             config = dataclasses.replace(config, epochs=_at_least_one(epochs))
         with self._lock:
-            training, validation = self._training_samples(x, y, validation_data)
+            self._take_weights(sample_weight)
+            training, validation = self._training_samples(x, y, sample_weight, validation_data)
             if validation_split:
                 training, validation = self._held_out(training, validation, validation_split)
 
@@ -206,14 +210,16 @@ class Model:
             self.history.stopped = result.stopped
         return result
 
-    def evaluate(self, x: Any = None, y: Any = None) -> dict[str, Any]:
+    def evaluate(self, x: Any = None, y: Any = None, *, sample_weight: Any = None) -> dict[str, Any]:
         """`loss`, the total, then every loss, metric and regulariser by name; dropout and the like are off.
 
-        Without arrays: of the test data that the spec names. The total is the sum of weight * loss, and regularisers.
-        All are numbers but the metric `confusion`: int64[classes, classes], a row for each true class.
+        Without arrays: of the test data that the spec names. sample_weight: as for `fit`. The total is the sum of
+        weight * loss, and regularisers. All are numbers but the metric `confusion`: int64[classes, classes], a row
+        for each true class.
         """
         with self._lock:
-            report = train.evaluate(self.session, self._test_samples(x, y))
+            self._take_weights(sample_weight)
+            report = train.evaluate(self.session, self._test_samples(x, y, sample_weight))
         return {**report.figures(), **report.tables}
 
     def predict(self, x: Any) -> dict[str, Array] | Array:
@@ -249,13 +255,22 @@ class Model:
             )
         modelfile.save(path, saved)
 
+    def _take_weights(self, sample_weight: Any) -> None:
+        """Make the plan one that is fed weights of these outputs, if it is not yet."""
+        if sample_weight is None:
+            return
+        names = weighted_outputs(sample_weight, self.outputs)
+        if not takes_weights(self.plan, names):
+            runtime = _runtime(self._runtime_name)
+            self.session, self.outputs = recompiled(self.session, self.spec, self.params, names, runtime)
+
     def _training_samples(
-        self, x: Any, y: Any, validation_data: tuple[Any, Any] | None
+        self, x: Any, y: Any, sample_weight: Any, validation_data: tuple[Any, Any] | None
     ) -> tuple[Samples, Samples | None]:
-        if x is None and y is None and validation_data is None:
+        if x is None and y is None and sample_weight is None and validation_data is None:
             dataset = load_data(self._data, self.plan, self._base_dir, self.outputs)
             return dataset.train, dataset.validation
-        training = from_arrays(self.plan, self.outputs, x, y)
+        training = from_arrays(self.plan, self.outputs, x, y, sample_weight)
         if validation_data is None:
             return training, None
         if not isinstance(validation_data, tuple) or len(validation_data) != 2:
@@ -276,9 +291,9 @@ class Model:
         first, second = (dataclasses.replace(training, index=training.index[rows]) for rows in (kept, held_out))
         return first, second
 
-    def _test_samples(self, x: Any, y: Any) -> Samples:
-        if x is not None or y is not None:
-            return from_arrays(self.plan, self.outputs, x, y)
+    def _test_samples(self, x: Any, y: Any, sample_weight: Any) -> Samples:
+        if x is not None or y is not None or sample_weight is not None:
+            return from_arrays(self.plan, self.outputs, x, y, sample_weight)
         dataset = load_data(self._data, self.plan, self._base_dir, self.outputs)
         if dataset.test is None:
             raise UsageError(
