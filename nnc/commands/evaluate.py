@@ -38,7 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(Diagnostic("E0808", f"the spec of `{model.name}` names no data to judge it on",
                                     helps=("from Python, give arrays: nnc.load(path).evaluate(x, y)",)))  # fmt: skip
     directory = models.data_directory(arguments.data, model, network.data)
-    dataset = data.load(network.data, model.saved.plan, directory, network.outputs)
+    learnt = models.encodings(model.saved) or None
+    dataset = data.load(network.data, model.saved.plan, directory, network.outputs, learnt)
     part, samples = _part(dataset, arguments.split, model.name)
     report = train.evaluate(model.session(), samples)
     if arguments.json:

@@ -83,17 +83,18 @@ def _origin_text(origin: dict[str, Any]) -> str:
         ("seed", str(origin["seed"])),
         ("spec", f"sha256 {origin['spec_sha256']}"),
         ("plan", f"sha256 {origin['plan_sha256']}"),
-        *((name, _plain(value)) for name, value in origin["provenance"].items()),
     ]
+    told = {name for name, _ in lines}
+    lines += [(name, _plain(value)) for name, value in origin["provenance"].items() if name not in told]
     width = max(len(name) for name, _ in lines)
     return "\n".join(f"{name:{width}}  {text}" for name, text in lines if text)
 
 
 def _plain(value: object) -> str:
-    """A value of the provenance on one line."""
-    import json
-
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """A value of the provenance on one line: `numpy 2.1.0, python 3.12.3`."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(inner)}" for name, inner in value.items())
+    return str(value)
 
 
 def _weight(variable: Variable, value: Array) -> dict[str, Any]:

@@ -138,7 +138,4 @@ def _unwritable(target: Path, error: OSError) -> UsageError:
 
 def _texts(array: Array) -> list[list[str]]:
     """The columns of an array, each number in as few digits as tell it from others of its type."""
-    if array.dtype.kind == "f":
-        return [[np.format_float_positional(x, trim="-") if 1e-5 <= abs(x) < 1e16 or x == 0 else str(x) for x in column]
-                for column in array.T]  # fmt: skip
-    return [[str(x) for x in column] for column in array.T.tolist()]
+    return [column.astype(np.str_).tolist() for column in array.T]
