@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _predictions(
     session: Session, sources: list[Source], judges: Mapping[str, Classifier]
 ) -> Iterator[dict[str, Array]]:
-    """First a block without rows, which tells names and types; then one for each block of rows."""
+    """A block of predictions for each block of rows; where there are none, one without rows, for names and types."""
     import numpy as np
 
     from nnc.runtime import train
@@ -63,9 +63,12 @@ def _predictions(
     from nnc.runtime.prediction.sources import feed_blocks
 
     plan = session.plan
-    yield _judged({out.name: np.empty(out.type.concrete(0), out.type.dtype) for out in plan.outputs}, judges)
+    has_rows = False
     for feeds in feed_blocks(plan, sources):
+        has_rows = True
         yield _judged(train.predict(session, Samples.whole(feeds)), judges)
+    if not has_rows:
+        yield _judged({out.name: np.empty(out.type.concrete(0), out.type.dtype) for out in plan.outputs}, judges)
 
 
 def _judged(values: Mapping[str, Array], judges: Mapping[str, Classifier]) -> dict[str, Array]:

@@ -266,6 +266,53 @@ def test_prediction_holds_a_block_of_rows_whatever_the_number_of_rows(here: Path
     assert peaks[1] < peaks[0] + 4 * 1024, peaks
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "exit_code"),
+    [
+        (["--input", "x=@x.npy"], "E0704", 3),
+        (["--input", "@x.npy"], "E0704", 3),
+        (["--input", "@tiny.csv", "--input", "x=@x.npy", "--input", "x=@x.npy"], "E0831", 2),
+        (["--input", "x=-", "--input", "z=-"], "E0831", 2),
+        (["--input", "x=@x.npy", "--input", "z=@z.npy", "--input", "@tiny.csv"], "E0831", 2),
+        (["--input", "x=@x.npy", "--input", "z=@short.npy"], "E0706", 3),
+        (["--input", "x=@short.npy", "--input", "@tiny.csv"], "E0706", 3),
+        (["--input", "x=@z.npy", "--input", "z=@x.npy"], "E0708", 3),
+        (["--input", "x=@nan.npy", "--input", "z=@z.npy"], "E0712", 3),
+        (["--input", "x=@objects.npy", "--input", "z=@z.npy"], "E0702", 3),
+        (["--input", "x=@columns.npy", "--input", "z=@z.npy"], "E0702", 3),
+        (["--input", "@none.csv"], "E0701", 3),
+        (["--input", "@tiny.nn", "--input", "z=@z.npy"], "E0702", 3),
+        (["--input", "@tiny.csv", "-o", "y.npy"], "E0832", 2),
+        (["--input", "@tiny.csv", "-o", "none/y.npz"], "E0807", 2),
+    ],
+)
+def test_what_cannot_be_predicted_is_said(
+    here: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: str, exit_code: int
+) -> None:
+    given = arrays()
+    np.save("x.npy", given["x"])
+    np.save("z.npy", given["z"])
+    np.save("short.npy", given["x"][:7] if "x=@short.npy" in words else given["z"][:7])
+    np.save("nan.npy", np.where(np.arange(100).reshape(50, 2) == 31, np.nan, given["x"]))
+    np.save("objects.npy", np.array([{}] * 50))
+    np.save("columns.npy", np.asfortranarray(given["x"]))
+    assert cli.main(["predict", "tiny.safetensors", *words]) == exit_code
+    told = capsys.readouterr()
+    assert set(re.findall(r"error\[(\w+)\]", told.err)) == {code}
+    assert told.out == ""
+
+
+def test_predict_from_an_idx_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = nnc.compile("digits")
+    model.save("digits.safetensors")
+    images = np.random.default_rng(0).integers(0, 17, (40, 8, 8), np.uint8)
+    header = bytes([0, 0, 8, 3]) + b"".join(size.to_bytes(4, "big") for size in images.shape)
+    Path("images-idx3-ubyte").write_bytes(header + images.tobytes())
+    assert cli.main(["predict", "digits.safetensors", "--input", "image=@images-idx3-ubyte", "-o", "y.npy"]) == 0
+    np.testing.assert_array_equal(np.load("y.npy"), model.predict(images))
+
+
 # --- texts and missing values -----------------------------------------------------------------------------------------
 NAMED = """\
 nn 1
