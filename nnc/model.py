@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,9 @@ from nnc.compiler.plan import Plan
 from nnc.grammar.diagnostics import Diagnostic, UsageError
 from nnc.grammar.source import SourceFile
 from nnc.runtime import modelfile, train
-from nnc.runtime.data import Samples, from_arrays
+from nnc.runtime.data import Dataset, Samples, from_arrays
 from nnc.runtime.data import load as load_data
+from nnc.runtime.data.encoding import from_texts
 from nnc.runtime.data.order import split_rows
 from nnc.runtime.history import Epoch, History
 from nnc.runtime.progress import progress_for
@@ -62,7 +63,10 @@ def load(path: str | Path, *, runtime: str = "reference") -> Model:
     saved = modelfile.load(path)
     session = _runtime(runtime).prepare(saved.plan)
     modelfile.write_variables(session, saved.variables)
-    return Model(session, saved.spec, saved.train, saved.outputs, saved.params, saved.history, runtime=runtime)
+    return Model(
+        session, saved.spec, saved.train, saved.outputs, saved.params, saved.history,
+        runtime=runtime, vocabularies=saved.vocabularies,
+    )  # fmt: skip
 
 
 def _source(spec: str | Path | SourceFile | None, text: str | None) -> SourceFile:
@@ -89,8 +93,8 @@ class Model:
     """A network ready to be trained and used. Made by `nnc.compile` and `nnc.load`; can be pickled and copied.
 
     `history` holds every epoch so far, over all calls of `fit` and over saving and loading. `spec` is the canonical
-    text, `params` the values of its `param`s. Several threads may use one model: their calls take turns, so that a
-    `predict` waits for a `fit` under way.
+    text, `params` the values of its `param`s, `vocabularies` the texts that numbers stand for, by input or output.
+    Several threads may use one model: their calls take turns, so that a `predict` waits for a `fit` under way.
     """
 
     def __init__(
@@ -104,6 +108,7 @@ class Model:
         data: DataConfig | None = None,
         base_dir: Path | None = None,
         runtime: str = "reference",
+        vocabularies: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.session = session
         self.spec = spec
@@ -111,6 +116,7 @@ class Model:
         self.outputs = outputs
         self.params = params
         self.history = history if history is not None else History()
+        self.vocabularies = dict(vocabularies or {})
         self._data = data
         self._base_dir = base_dir if base_dir is not None else Path()
         self._runtime_name = runtime
@@ -252,6 +258,7 @@ class Model:
                 self.params,
                 self.history,
                 __version__,
+                self.vocabularies,
             )
         modelfile.save(path, saved)
 
@@ -268,7 +275,8 @@ class Model:
         self, x: Any, y: Any, sample_weight: Any, validation_data: tuple[Any, Any] | None
     ) -> tuple[Samples, Samples | None]:
         if x is None and y is None and sample_weight is None and validation_data is None:
-            dataset = load_data(self._data, self.plan, self._base_dir, self.outputs)
+            dataset = self._dataset()
+            self.vocabularies = dict(dataset.vocabularies)
             return dataset.train, dataset.validation
         training = from_arrays(self.plan, self.outputs, x, y, sample_weight)
         if validation_data is None:
@@ -276,6 +284,11 @@ class Model:
         if not isinstance(validation_data, tuple) or len(validation_data) != 2:
             raise UsageError(Diagnostic("E0822", "`validation_data` is a pair (x, y)"))
         return training, from_arrays(self.plan, self.outputs, *validation_data)
+
+    def _dataset(self) -> Dataset:
+        """The data that the spec names, its texts read as the training so far did."""
+        learnt = from_texts(self.vocabularies) or None
+        return load_data(self._data, self.plan, self._base_dir, self.outputs, learnt)
 
     def _held_out(self, training: Samples, validation: Samples | None, share: float) -> tuple[Samples, Samples]:
         """Part of the rows for training, the rest for validation, the same in every call."""
@@ -294,7 +307,7 @@ class Model:
     def _test_samples(self, x: Any, y: Any, sample_weight: Any) -> Samples:
         if x is not None or y is not None or sample_weight is not None:
             return from_arrays(self.plan, self.outputs, x, y, sample_weight)
-        dataset = load_data(self._data, self.plan, self._base_dir, self.outputs)
+        dataset = self._dataset()
         if dataset.test is None:
             raise UsageError(
                 Diagnostic(

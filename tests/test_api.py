@@ -172,6 +172,23 @@ def test_fit_without_arrays_takes_the_data_of_the_spec(tmp_path: Path) -> None:
     assert codes(caught) == ["E0808"]
 
 
+def test_texts_of_the_data_are_kept_with_the_model(tmp_path: Path) -> None:
+    x, labels = blobs()
+    names = np.array(["red", "green", "blue"])[labels]
+    rows = "".join(f"{a},{b},{name}\n" for (a, b), name in zip(x, names, strict=True))
+    (tmp_path / "t.csv").write_text("a,b,kind\n" + rows)
+    data = '\ndata { t = csv("t.csv"), x = t[a, b], kind = t[kind], split { test = 20% } }\n'
+    (tmp_path / "blobs.nn").write_text(CLASSIFIER + data)
+    model = nnc.compile(tmp_path / "blobs.nn")
+    assert model.vocabularies == {}
+    model.fit(verbose=False)
+    assert {name: tuple(words) for name, words in model.vocabularies.items()} == {"kind": ("blue", "green", "red")}
+    assert model.evaluate()["kind.accuracy"] > 0.9
+    model.save(tmp_path / "m")
+    assert tuple(nnc.load(tmp_path / "m").vocabularies["kind"]) == ("blue", "green", "red")
+    model.fit(epochs=1, verbose=False)
+
+
 def test_summary_prints_a_table(model: nnc.Model, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     model.summary()
     printed = capsys.readouterr().out
