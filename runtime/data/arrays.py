@@ -14,8 +14,9 @@ from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.grammar.suggest import nearest
 
 from .dataset import Samples, bind
+from .encoding import learn
 from .slots import WEIGHTS, Slot, input_slots, target_slots, weight_slots
-from .source import Values
+from .source import Encoding, Values
 
 
 def from_arrays(
@@ -26,13 +27,14 @@ def from_arrays(
     sample_weight: Any = None,
     *,
     needs_targets: bool = True,
+    encodings: Mapping[str, Encoding] | None = None,
 ) -> Samples:
     """Samples of arrays, lists or anything NumPy makes an array of; memory-mapped arrays stay so.
 
     x, y: a dict by name of input and of output, or one array where there is one. A target that is an input
     (an autoencoder's) may be left out of `y`. sample_weight: the same by name of output; without it every sample
-    counts 1.
-    Raises: DataError E0704 (missing), E0705 (superfluous), E0706-E0715.
+    counts 1. encodings: what a trained model knows of texts, by input and output; without it these samples teach it.
+    Raises: DataError E0704 (missing), E0705 (superfluous), E0706-E0715, E0711, E0719, E0720 (of texts).
     """
     inputs = input_slots(plan)
     outputs = tuple(outputs)
@@ -48,7 +50,40 @@ def from_arrays(
         values.update(_weights(weights, outputs, sample_weight, values, problems))
     if problems:
         raise DataError(*problems)
-    return bind((*inputs, *targets, *weights), values)
+    slots = (*inputs, *targets, *weights)
+    values = {slot.feed: _coded(values[slot.feed], slot) for slot in slots if slot.feed in values}
+    return bind(slots, values, "", _learnt(slots, values) if encodings is None else encodings)
+
+
+def _coded(values: Values, slot: Slot) -> Values:
+    """Texts, where the slot takes them, as positions in a list of words; None, NaN and "" are missing."""
+    array = values.array
+    if not slot.takes_text or not isinstance(array, np.ndarray) or array.dtype.kind not in "UO" or not array.size:
+        return values
+    cells = ["" if cell is None or cell != cell else cell for cell in array.reshape(-1).tolist()]
+    if not all(isinstance(cell, str) for cell in cells):
+        return values
+    words = tuple(dict.fromkeys(cell for cell in cells if cell))
+    place = {word: index for index, word in enumerate(words)} | {"": -1}
+    codes = np.array([place[cell] for cell in cells], np.int64).reshape(array.shape)
+    return replace(values, array=codes, words=words)
+
+
+def _learnt(slots: Iterable[Slot], values: Mapping[str, Values]) -> dict[str, Encoding]:
+    """What these samples teach of texts."""
+    found: dict[str, Encoding] = {}
+    problems: list[Diagnostic] = []
+    for slot in slots:
+        if slot.feed not in values or not values[slot.feed].words:
+            continue
+        try:
+            encoding = learn(slot, values[slot.feed], np.arange(len(values[slot.feed].array), dtype=np.int64))
+            found |= {slot.name: encoding} if encoding is not None else {}
+        except DataError as error:
+            problems += error.diagnostics
+    if problems:
+        raise DataError(*problems)
+    return found
 
 
 def _weights(

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from nnc.grammar.diagnostics import Diagnostic
+from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.runtime.protocol import Array
 
 from .source import Request
@@ -30,8 +30,8 @@ class Column:
     def __init__(self, request: Request, key: str, place_of: Callable[[int], str]) -> None:
         self._request, self._key, self._place_of = request, key, place_of
         categories = request.options.get("categories", ())
-        self._forced = isinstance(categories, tuple) and key in categories
-        self.is_coded = key in request.texts or self._forced
+        self.is_forced = isinstance(categories, tuple) and key in categories
+        self.is_coded = key in request.texts or self.is_forced
         self._codes: dict[str, int] = {}
         self._first_rows: list[int] = []
         self._problem: Diagnostic | None = None
@@ -48,6 +48,16 @@ class Column:
             return _numbers(cells)
         except ValueError:
             return np.array([self._number(text.strip(), first + k) for k, text in enumerate(cells)])
+
+    def codes(self, texts: Iterable[str]) -> tuple[Array, tuple[str, ...]]:
+        """A whole column of texts, none of which is a number in disguise. Raises: DataError E0710, E0711."""
+        if not self.is_coded:
+            row, text = next(((row, text) for row, text in enumerate(texts) if not is_missing(text)), (0, ""))
+            self._complain(text, row)
+        found = self.add(texts, 0) if self.is_coded else np.empty(0, np.int64)
+        if self._problem is not None:
+            raise DataError(_counted(self._problem, self._guilty))
+        return found, tuple(self._codes)
 
     def _code(self, text: str, row: int) -> int:
         code = self._codes.get(text)
@@ -97,7 +107,7 @@ class Column:
             return None, (), []
         words = tuple(self._codes)
         numbers = [as_number(word) for word in words]
-        if self._forced or (words and all(number is None for number in numbers)):
+        if self.is_forced or (words and all(number is None for number in numbers)):
             return None, words, []
         if None not in numbers:
             return (_numbers(words) if words else np.empty(0)), (), []

@@ -19,6 +19,7 @@ from nnc.runtime.protocol import Array, Feed, Rows
 
 STREAMED_FROM: Final = 1 << 28          # bytes of samples: a file with more is not read ahead
 BLOCK_BYTES: Final = 1 << 24
+_ROWS_AT_ONCE: Final = 512              # what one system call may be asked for is bounded
 
 
 class FileRows:
@@ -35,31 +36,36 @@ class FileRows:
         return self.shape[0]
 
     def take(self, rows: Rows, out: Array) -> None:
-        """Rows that follow each other in the file are read at once, in the order of the file."""
+        """In the order of the file; rows that follow each other there are read at once, each to its place."""
+        whole = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
+        view = whole.reshape(-1).view(np.uint8).data
+        size = self._row_bytes
         order = np.argsort(rows, kind="stable")
         wanted = rows[order]
-        starts = np.flatnonzero(np.diff(wanted, prepend=wanted[:1] - 2) != 1)
-        for start, stop in zip(starts, (*starts[1:], len(rows)), strict=True):
-            places = order[start:stop]
-            first, count = int(wanted[start]), int(stop - start)
-            if np.array_equal(places, np.arange(places[0], places[0] + count)) and out.flags.c_contiguous:
-                self._read(first, out[places[0] : places[0] + count])
-            else:
-                run = np.empty((count, *self.shape[1:]), self.dtype)
-                self._read(first, run)
-                out[places] = run
+        starts = np.flatnonzero(np.diff(wanted, prepend=wanted[:1] - 2) != 1).tolist()
+        firsts, places = wanted[starts].tolist(), (order * size).tolist()
+        for first, start, stop in zip(firsts, starts, [*starts[1:], len(rows)], strict=True):
+            for begin in range(start, stop, _ROWS_AT_ONCE):
+                row = first + begin - start
+                end = min(begin + _ROWS_AT_ONCE, stop)
+                self._read(row, [view[place : place + size] for place in places[begin:end]])
+        if whole is not out:
+            np.copyto(out, whole)
 
-    def _read(self, first: int, out: Array) -> None:
-        view = out.reshape(-1).view(np.uint8).data
-        position = self._offset + first * self._row_bytes
-        done = 0
-        while done < len(view):
-            piece = os.pread(self._file, min(len(view) - done, BLOCK_BYTES), position + done)
-            if not piece:
-                text = f"`{self._name}` became shorter while it was read"
-                raise DataError(Diagnostic("E0702", text, place=f"{self._name}, row {first + 1}"))
-            view[done : done + len(piece)] = piece
-            done += len(piece)
+    def _read(self, row: int, places: list[memoryview]) -> None:
+        """Row `row` and those after it."""
+        position = self._offset + row * self._row_bytes
+        if os.preadv(self._file, places, position) == len(places) * self._row_bytes:
+            return
+        for number, place in enumerate(places):     # a read may end early, and at a network's file often does
+            done = 0
+            while done < len(place):
+                piece = os.pread(self._file, len(place) - done, position + number * self._row_bytes + done)
+                if not piece:
+                    text = f"`{self._name}` became shorter while it was read"
+                    raise DataError(Diagnostic("E0702", text, place=f"{self._name}, row {row + number + 1}"))
+                place[done : done + len(piece)] = piece
+                done += len(piece)
 
 
 class PickedColumns:

@@ -123,3 +123,35 @@ def test_one_array_serves_every_output_whose_target_it_is() -> None:
     assert shared.feeds["target.aux"].tolist() == shared.feeds["target.main"].tolist() == [[7], [8], [9]]
     (missing,) = refused(X, {"main": [7, 8, 9]}, main="price", aux="main")
     assert missing.code == "E0704"       # `main` names an output here, and says nothing of the column `main`
+
+
+# --- texts ----------------------------------------------------------------------------------------------------------
+INDEX = TensorType("int32", (BATCH,))
+PORTS = Plan(
+    "ports", 0, 32, 0, (), (), (), (Signature("port", INDEX),),
+    (Signature("kind", TensorType("float32", (BATCH, 2))),), (Signature("target.kind", INDEX),), (),
+)  # fmt: skip
+KIND = (OutputConfig("kind", "kind", Choice("sparse_categorical_crossentropy")),)
+
+
+@pytest.mark.parametrize("make", [list, np.array, lambda texts: np.array(texts, object)])
+def test_texts_teach_and_are_read_with_what_was_learnt(make: Any) -> None:
+    taught = from_arrays(PORTS, KIND, make(["Rome", "Oslo", "Rome"]), make(["yes", "no", "no"]))
+    assert {name: np.asarray(feed).tolist() for name, feed in taught.feeds.items()} == {
+        "port": [1, 0, 1], "target.kind": [1, 0, 0],
+    }  # fmt: skip
+    later = from_arrays(PORTS, KIND, make(["Rome"]), needs_targets=False, encodings=taught.encodings)
+    assert np.asarray(later.feeds["port"]).tolist() == [1]
+    with pytest.raises(DataError) as caught:
+        from_arrays(PORTS, KIND, make(["Rom"]), needs_targets=False, encodings=taught.encodings)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.place) == ("E0719", "array `port`, row 1")
+
+
+@pytest.mark.parametrize(("x", "y", "code"), [
+    (["a", None], ["b", "c"], "E0711"), (["a", "b", "c"], ["d", "e", "f"], "E0720"), (["a", 1], ["b", "c"], "E0709"),
+])  # fmt: skip
+def test_texts_that_do_not_fit(x: list[Any], y: list[Any], code: str) -> None:
+    with pytest.raises(DataError) as caught:
+        from_arrays(PORTS, KIND, np.array(x, object), y)
+    assert [d.code for d in caught.value.diagnostics] == [code]

@@ -229,5 +229,10 @@ def test_parquet_columns(tmp_path: Path) -> None:
     assert refused(lambda: read("parquet", path, "gap")).code == "E0711"
     assert refused(lambda: read("parquet", path, "text")).code == "E0710"
     assert refused(lambda: read("parquet", path, "m")).code == "E0703"
+    found = READERS["parquet"](Request(path, "a.parquet", ("gap", "text"), (), {"missing": "mean"}, ("text",)))
+    assert np.isnan(found.arrays["gap"][1])
+    assert (found.arrays["text"].tolist(), found.words) == ([0, 1], {"text": ("a", "b")})
+    forced = READERS["parquet"](Request(path, "a.parquet", ("n",), (), {"categories": ("n",)}))
+    assert (forced.arrays["n"].tolist(), forced.words) == ([0, 1], {"n": ("1", "2")})
     path.write_bytes(b"PAR1 no more")
     assert refused(lambda: read("parquet", path, "x")).code == "E0702"
