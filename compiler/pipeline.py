@@ -13,7 +13,7 @@ from threading import RLock
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from nnc.grammar.diagnostics import Diagnostic, NncError
+from nnc.grammar.diagnostics import Diagnostic, NncError, UsageError
 from nnc.grammar.source import SourceFile
 from nnc.grammar.syntax import Module
 
@@ -85,9 +85,15 @@ def _fused(state: State) -> FusedPrograms:
 
 
 def _schedule(state: State) -> FusedPrograms:
-    from .schedule import schedule
+    from .planning.budget import auto_without_bound
+    from .schedule import schedule, schedule_within
 
-    return schedule(state.values["fused"], _nominal_batch(state.values["shapes"]))
+    fused, size, bound = state.values["fused"], state.values["shapes"].train.batch_size, state.options.max_memory_bytes
+    if isinstance(size, int):
+        return schedule(fused, size)
+    if bound is None:
+        raise UsageError(auto_without_bound())
+    return schedule_within(fused, bound)
 
 
 def _plan(state: State) -> Plan:
@@ -101,12 +107,6 @@ def _plan(state: State) -> Plan:
         batch_size=network.train.batch_size,
         max_memory_bytes=state.options.max_memory_bytes,
     )
-
-
-def _nominal_batch(network: Network) -> int:
-    """The batch for which the order is chosen where its size follows from the memory it may use."""
-    size = network.train.batch_size
-    return size if isinstance(size, int) else 32
 
 
 def _module_text(module: Module) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from .kernels import FusedProgram, FusedPrograms, Value, reads, writes
+from .planning.budget import largest_batch
 
 KEPT = -1  # touches left of what outlives the program
 
@@ -22,6 +23,21 @@ def schedule(fused: FusedPrograms, batch_size: int) -> FusedPrograms:
     reads, and before those that overwrite it.
     """
     return replace(fused, programs=tuple(_schedule_program(program, batch_size) for program in fused.programs))
+
+
+def schedule_within(fused: FusedPrograms, max_memory_bytes: int) -> FusedPrograms:
+    """The order for the largest batch that fits `max_memory_bytes`, which depends on the order in its turn.
+
+    Ensures: scheduled for one row more than its largest batch, the programs would not hold that row either.
+    """
+    best = schedule(fused, 1)
+    largest = largest_batch(best, max_memory_bytes)
+    while True:
+        other = schedule(fused, largest + 1)
+        reached = largest_batch(other, max_memory_bytes)
+        if reached <= largest:
+            return best
+        best, largest = other, reached
 
 
 def _schedule_program(program: FusedProgram, batch_size: int) -> FusedProgram:

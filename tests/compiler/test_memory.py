@@ -36,6 +36,14 @@ output y = hidden -> Dense(1) { loss = mse }
 train { optimizer = sgd(learning_rate = 0.01), batch_size = 256 }
 """
 
+BRANCHES = """
+input x: float32[3]
+a = x -> Dense(9, relu) -> Dense(2)
+b = x -> Dense(2, tanh) -> Dense(7, relu) -> Dense(2)
+c = (x -> Dense(5, sigmoid), b) -> Concatenate -> Dense(2)
+output y = a + b + c -> Dense(1) { loss = mse }
+"""
+
 
 # --- bounds ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
@@ -180,6 +188,15 @@ def test_auto_takes_the_largest_batch_that_fits(bound: int) -> None:
     assert plan.arena_bytes <= bound
     with pytest.raises(BudgetError):
         limited(WIDE, plan.batch_size + 1, bound)
+
+
+@pytest.mark.parametrize("bound", range(1_600, 4_000, 300))
+def test_auto_orders_the_steps_for_the_batch_it_finds(bound: int) -> None:
+    """Which order is best depends on the batch, and which batch fits on the order."""
+    plan = limited(BRANCHES, "auto", bound)
+    assert plan.arena_bytes <= bound
+    with pytest.raises(BudgetError):
+        limited(BRANCHES, plan.batch_size + 1, bound)
 
 
 def test_auto_needs_a_bound() -> None:
