@@ -5,7 +5,7 @@ Runs on every plan that comes from a file. A damaged or hostile plan is refused 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from math import isfinite
 from typing import Final
@@ -170,7 +170,8 @@ def _check_program(program: Program, plan: Plan, regions: tuple[Region, ...]) ->
 def _check_reports(plan: Plan) -> None:
     roles = {variable.name: variable.role for variable, _ in plan.variables}
     types = {variable.name: variable.type for variable, _ in plan.variables}
-    scored = {name for p in plan.programs if p.name == "evaluate_step" for name, _ in p.fetches}
+    evaluated = [program for program in plan.programs if program.name == "evaluate_step"]
+    scored = {name: plan.buffers[id].type for program in evaluated for name, id in program.fetches}
     for term in plan.terms:
         require(term.kind in TERM_KINDS and isfinite(term.weight), f"the term `{term.name[:60]}` is of no known kind")
         known = all(roles.get(name) == "accumulator" for name in term.accumulators)
@@ -188,7 +189,7 @@ def _check_reports(plan: Plan) -> None:
         require(adaptation.elements_per_row >= 1, f"`{adaptation.layer[:60]}` counts no elements")
 
 
-def _check_measure(term: Term, types: Mapping[str, TensorType], scored: Collection[str]) -> None:
+def _check_measure(term: Term, types: Mapping[str, TensorType], scored: Mapping[str, TensorType]) -> None:
     """What a term sums up has one shape, and what evaluation needs for it is there."""
     shapes = {types[name].shape for name in term.accumulators}
     require(term.measure in MEASURES, f"the term `{term.name[:60]}` is measured in no known way")
@@ -197,8 +198,9 @@ def _check_measure(term: Term, types: Mapping[str, TensorType], scored: Collecti
         shape = next(iter(shapes), ())
         require(len(shape) == 2 and shape[0] == shape[1], f"the term `{term.name[:60]}` is no square")
     if term.measure == "auc":
-        given = f"scores.{term.output}" in scored and f"truth.{term.output}" in scored
-        require(given, f"the term `{term.name[:60]}` has no scores")
+        scores, truth = scored.get(f"scores.{term.output}", ROWS).shape, scored.get(f"truth.{term.output}", ROWS).shape
+        fits = len(scores) > 1 and len(truth) > 1 and truth[:-1] == scores[:-1] and truth[-1] in (1, scores[-1])
+        require(fits, f"the term `{term.name[:60]}` has no scores")
 
 
 def _check_signatures(plan: Plan) -> None:
