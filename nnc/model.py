@@ -19,7 +19,7 @@ from nnc.grammar.source import SourceFile
 from nnc.runtime import modelfile, train
 from nnc.runtime.data import Dataset, Samples, from_arrays
 from nnc.runtime.data import load as load_data
-from nnc.runtime.data.encoding import from_texts
+from nnc.runtime.data.encoding import from_texts, to_texts
 from nnc.runtime.data.order import split_rows
 from nnc.runtime.history import Epoch, History
 from nnc.runtime.progress import progress_for
@@ -230,7 +230,9 @@ class Model:
 
     def predict(self, x: Any) -> dict[str, Array] | Array:
         """Each output's value by name, or the one array of a model with one output; one row per sample."""
-        samples = from_arrays(self.plan, self.outputs, x, needs_targets=False)
+        samples = from_arrays(
+            self.plan, self.outputs, x, needs_targets=False, encodings=from_texts(self.vocabularies)
+        )
         with self._lock:
             results = train.predict(self.session, samples)
         return results if len(results) > 1 else next(iter(results.values()))
@@ -278,12 +280,14 @@ class Model:
             dataset = self._dataset()
             self.vocabularies = dict(dataset.vocabularies)
             return dataset.train, dataset.validation
-        training = from_arrays(self.plan, self.outputs, x, y, sample_weight)
+        learnt = from_texts(self.vocabularies) or None
+        training = from_arrays(self.plan, self.outputs, x, y, sample_weight, encodings=learnt)
+        self.vocabularies = dict(to_texts(training.encodings))
         if validation_data is None:
             return training, None
         if not isinstance(validation_data, tuple) or len(validation_data) != 2:
             raise UsageError(Diagnostic("E0822", "`validation_data` is a pair (x, y)"))
-        return training, from_arrays(self.plan, self.outputs, *validation_data)
+        return training, from_arrays(self.plan, self.outputs, *validation_data, encodings=training.encodings)
 
     def _dataset(self) -> Dataset:
         """The data that the spec names, its texts read as the training so far did."""
@@ -306,7 +310,9 @@ class Model:
 
     def _test_samples(self, x: Any, y: Any, sample_weight: Any) -> Samples:
         if x is not None or y is not None or sample_weight is not None:
-            return from_arrays(self.plan, self.outputs, x, y, sample_weight)
+            return from_arrays(
+                self.plan, self.outputs, x, y, sample_weight, encodings=from_texts(self.vocabularies)
+            )
         dataset = self._dataset()
         if dataset.test is None:
             raise UsageError(

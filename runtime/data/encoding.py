@@ -147,7 +147,7 @@ def _unknown(slot: Slot, word: str, known: tuple[str, ...], place: str) -> Diagn
     if not slot.is_target:
         helps.append("the table option `unknown = other` gives all such texts the number after the last known one")
     return Diagnostic("E0719", f"{slot.role} `{slot.name}` has the text `{word}`, which no training row has",
-                      place=place, notes=(f"training saw {shown(known)}",), helps=tuple(helps))
+                      place=place, notes=(f"training saw {shown(known) or 'no texts'}",), helps=tuple(helps))
 
 
 def shown(words: tuple[str, ...]) -> str:
