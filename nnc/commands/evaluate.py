@@ -75,4 +75,5 @@ def _as_json(model: models.OpenModel, part: str, report: Report) -> dict[str, An
             {"name": f.name, "kind": f.kind, "output": f.output, "weight": f.weight, "value": f.value}
             for f in report.terms
         ],
+        "tables": {name: table.tolist() for name, table in report.tables.items()},
     }

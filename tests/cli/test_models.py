@@ -32,7 +32,7 @@ input z: float32[]
 
 hidden = (x, z -> Reshape((1,))) -> Concatenate
 
-output y = hidden -> Dense(3, softmax) { loss = sparse_categorical_crossentropy, metrics = [accuracy] }
+output y = hidden -> Dense(3, softmax) { loss = sparse_categorical_crossentropy, metrics = [accuracy, confusion] }
 output p = hidden -> Dense(1, sigmoid) { loss = binary_crossentropy }
 output q = hidden -> Dense(2) { loss = mse }
 
@@ -104,6 +104,7 @@ def test_evaluate_takes_the_part_asked_for(
     assert cli.main(["evaluate", "tiny.safetensors", "--split", part, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["split"], told["samples"]) == (part, rows)
+    assert np.sum(told["tables"]["y.confusion"]) == rows
     parts = [term for term in told["terms"] if term["kind"] != "metric"]
     assert told["total"] == pytest.approx(sum(term["weight"] * term["value"] for term in parts))
 
