@@ -69,7 +69,7 @@ def _audit(source: SourceFile, options: CompileOptions, directory: Path) -> list
     """All that training would find wrong with the data before the first step, and while it streams."""
     from nnc.compiler.pipeline import compile_source
     from nnc.runtime import data
-    from nnc.runtime.data.encoding import shown
+    from nnc.runtime.data.encoding import OTHER, shown
 
     compiled = compile_source(source, options)
     if compiled.network.data is None:
@@ -78,8 +78,10 @@ def _audit(source: SourceFile, options: CompileOptions, directory: Path) -> list
     dataset = data.load(compiled.network.data, compiled.plan, directory, compiled.network.outputs)
     dataset.audit()
     lines = [f"{source.name}: data ok, {dataset.counts()}"]
-    found = {name: encoding.words for name, encoding in dataset.encodings.items() if encoding.words}
-    lines += [f"{source.name}: {name} has {len(words)} texts: {shown(words)}" for name, words in found.items()]
+    for name, encoding in dataset.encodings.items():
+        if words := tuple(word for word in encoding.words if word != OTHER):
+            others = " and a number for any other" if OTHER in encoding.words else ""
+            lines.append(f"{source.name}: {name} has {len(words)} texts{others}: {shown(words)}")
     return lines
 
 
