@@ -14,6 +14,7 @@ from .catalogue_data import DATA
 from .catalogue_models import MODELS
 from .catalogue_names import NAMES
 from .catalogue_outputs import OUTPUTS
+from .catalogue_runs import RUNS
 from .catalogue_sections import SECTIONS
 from .catalogue_shapes import SHAPES
 from .catalogue_syntax import SYNTAX
@@ -159,6 +160,7 @@ A spec without data compiles and checks; from Python, `model.fit` takes arrays i
     ),
     **CALLS,  # E082
     **MODELS,  # E083
+    **RUNS,  # E084, E0926
     # --- E09 plans, model files and budgets
     "E0901": Explanation(
         "a plan cannot be read",

@@ -7,6 +7,7 @@ reads one and believes nothing. A checkpoint appears whole or not at all, so the
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from .watch import Watch
 from .whole_file import remove_leftovers
 
 Moment = Callable[[], TrainingState]     # copies everything, so it is called only for what is written
-EVERY_EPOCH = Choice("every", (("epochs", 1), ("steps", None)))
+NOW_AND_THEN = Choice("every", (("epochs", 1), ("seconds", 1.0)))    # for a run whose spec does not say
 
 
 class Checkpoints:
@@ -38,6 +39,8 @@ class Checkpoints:
         self._best = choices.get("best")
         self._model = model
         self._steps_since = 0
+        self._seconds = float(str(every.get("seconds", 0)))
+        self._written = time.monotonic()
         for path in (latest, best):
             remove_leftovers(path)
 
@@ -55,6 +58,7 @@ class Checkpoints:
         """Between two epochs, or after the last."""
         improves = self.watch is not None and self.watch.improves(epoch)
         is_due = bool(self._epochs) and epoch.number % self._epochs == 0
+        is_due = is_due and time.monotonic() - self._written >= self._seconds
         is_end = is_last and bool(self._epochs or self._steps)
         if improves:
             self._write(self.best, session, moment())
@@ -67,14 +71,14 @@ class Checkpoints:
 
     def _write(self, path: Path, session: Session, moment: TrainingState) -> None:
         if path == self.latest:
-            self._steps_since = 0
+            self._steps_since, self._written = 0, time.monotonic()
         arrays = moment.arrays(session)
         beside = {name for name in arrays if name in moment.variables}
         model = dataclasses.replace(
             self._model,
             variables={name: value for name, value in moment.variables.items() if name not in beside},
             history=moment.history,
-            progress=moment.to_json(),
+            progress={**self._model.progress, **moment.to_json()},
             progress_arrays=arrays,
         )
         try:
@@ -114,7 +118,7 @@ def _refuse_other_arrays(path: Path, plan: Plan, state: TrainingState) -> None:
     if state.variables.keys() != types.keys() or not state.kept.keys() <= types.keys():
         raise _senseless(path, "its arrays are not those of its plan")
     for name, array in [*state.variables.items(), *state.kept.items()]:
-        if (array.dtype, array.shape) != (types[name].dtype, types[name].concrete(0)):
+        if (array.dtype.name, array.shape) != (types[name].dtype, types[name].concrete(0)):
             raise _senseless(path, f"its `{name}` has another type than its plan needs")
 
 

@@ -30,6 +30,7 @@ def draw(history: History) -> Any:
         raise UsageError(Diagnostic("E0822", "there is nothing to plot: the history has no epochs"))
     columns = history.columns()
     names = list(dict.fromkeys(name.removeprefix(_VALIDATION) for name in history.names()))
+    names = [name for name in names if not (name.endswith(".loss") and columns.get(name) == columns.get("loss"))]
     width = min(len(names), _COLUMNS)
     height = -(-len(names) // width)
     figure: Any = Figure(figsize=(_WIDTH * width, _HEIGHT * height), layout="constrained")

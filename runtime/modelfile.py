@@ -3,8 +3,9 @@
 Tensors: every variable of the plan that outlives an epoch (weights, statistics, optimizer slots, scalars), by name.
 Metadata: the canonical spec, the plan as JSON, versions, params, training settings, history, provenance and the texts
 that categories stand for, with a SHA-256 of each part and of the tensors. A checkpoint is a model file that also has
-`progress` and, under names that begin with `progress/`, the arrays that going on needs. Any safetensors reader opens it; nothing in it can execute code. `load` believes nothing:
-hashes, types and the plan's proof are checked before a model is made of it.
+`progress` and, under names that begin with `progress/`, the arrays that going on needs. Any safetensors reader opens a
+model file; nothing in it can execute code. `load` believes nothing: hashes, types and the plan's proof are checked
+before a model is made of it.
 """
 
 from __future__ import annotations

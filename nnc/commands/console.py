@@ -19,6 +19,22 @@ def result_json(value: object) -> None:
     result(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def result_line(value: object) -> None:
+    """Print one of several results for a script: a line of JSON as soon as it is there, NaN and infinity as null."""
+    import json
+
+    result(json.dumps(_strict(value), ensure_ascii=False))
+    sys.stdout.flush()
+
+
+def _strict(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_strict(item) for item in value]
+    return None if isinstance(value, float) and value - value != 0 else value
+
+
 def narrate(text: str) -> None:
     """Say what is going on, out of the way of results."""
     sys.stdout.flush()

@@ -1,44 +1,98 @@
-"""`nnc run`: compile a spec, train it on the data it names, evaluate it, write the model."""
+"""`nnc run`: compile a spec, train it on the data it names, evaluate it, write the model; or go on with such a run."""
 
 from __future__ import annotations
 
 import argparse
-import time
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nnc.grammar.diagnostics import Diagnostic, UsageError
+from nnc.grammar.diagnostics import DataError, Diagnostic, UsageError
 
 from . import settings
-from .console import narrate, result, result_json
+from .report import report_table as report_table
 from .sources import read_source
 
 if TYPE_CHECKING:
     from nnc.compiler.network import Network
-    from nnc.model import Model
-    from nnc.runtime.data import Dataset, Samples
-    from nnc.runtime.metrics import Figure, Report
+    from nnc.runtime.modelfile import SavedModel
+    from nnc.runtime.protocol import Session
+    from nnc.runtime.state import TrainingState
+
+    from .training import Job, Places
 
 NAME = "run"
 SUMMARY = "train a spec on the data it names, evaluate it and write the model"
+_OF_A_NEW_RUN = ("set", "batch_size", "max_memory", "seed", "output", "run_folder", "from_model", "partial")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("spec", metavar="SPEC", help="a .nn file, a bundled spec's name, or - for stdin")
+    parser.add_argument("spec", metavar="SPEC", nargs="?", help="a .nn file, a bundled spec's name, or - for stdin")
     settings.add_set(parser)
     settings.add_sizes(parser)
     parser.add_argument("--epochs", metavar="N", help="how often to go through the training data")
     parser.add_argument("--seed", metavar="N", help="seed of weights, shuffles and dropout")
     parser.add_argument("--data", metavar="DIR", help="where the data files are, if not beside the spec")
     parser.add_argument("-o", "--output", metavar="FILE", help="the model to write (default: MODEL.safetensors)")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument(
+        "--run", metavar="DIR", dest="run_folder", help="write model, history, checkpoints, summary and pictures there"
+    )
+    parser.add_argument("--resume", metavar="DIR", help="go on with the run in DIR, or from a checkpoint file")
+    parser.add_argument("--from", metavar="MODEL", dest="from_model", help="begin with the weights of a trained model")
+    parser.add_argument("--partial", action="store_true", help="with --from: take what fits and say what that is")
+    parser.add_argument("--plot", action="store_true", help="insist on pictures of the run, which need matplotlib")
+    parser.add_argument("--json", action="store_true", help="print a line of JSON for each epoch and for the result")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    _check_usage(arguments)
+    from .training import carry_out
+
+    job = _resumed(arguments) if arguments.resume is not None else _new(arguments)
+    return carry_out(dataclasses.replace(job, as_json=arguments.json, draws=arguments.plot or None))
+
+
+def _check_usage(arguments: argparse.Namespace) -> None:
+    """Raises UsageError: E0841 for options that contradict each other, E0824 for pictures that cannot be drawn."""
+    if arguments.resume is None and arguments.spec is None:
+        raise UsageError(Diagnostic("E0801", "`nnc run` needs SPEC", helps=("`nnc run --help` shows what there is",)))
+    if arguments.resume is not None:
+        chosen = [name for name in _OF_A_NEW_RUN if getattr(arguments, name)]
+        if arguments.spec is not None or chosen:
+            option = {"run_folder": "run", "from_model": "from"}
+            what = f"`--{option.get(chosen[0], chosen[0]).replace('_', '-')}`" if chosen else f"`{arguments.spec}`"
+            helps = ("leave it out; `--epochs N` lets the run go on for longer",)
+            raise UsageError(Diagnostic("E0841", f"`--resume` goes on as the run began, so {what} has no place",
+                                        helps=helps))
+    if arguments.run_folder and arguments.output:
+        raise UsageError(Diagnostic("E0841", "`--run` and `--output` are two places: the folder holds the model"))
+    if arguments.partial and not arguments.from_model:
+        raise UsageError(Diagnostic("E0841", "`--partial` belongs to `--from MODEL`"))
+    if arguments.plot:
+        if not arguments.run_folder and arguments.resume is None:
+            raise UsageError(Diagnostic("E0841", "`--plot` draws into the folder of a run: add `--run DIR`"))
+        _check_drawing()
+
+
+def _check_drawing() -> None:
+    from importlib.util import find_spec
+
+    from nnc.grammar.diagnostics import missing_package
+
+    if find_spec("matplotlib") is None:
+        raise missing_package("`--plot`", "matplotlib", "plot")
+
+
+# --- a new run ------------------------------------------------------------------------------------------------------
+def _new(arguments: argparse.Namespace) -> Job:
+    from nnc import __version__
     from nnc.compiler.pipeline import compile_source
     from nnc.model import Model
-    from nnc.runtime import data, train
-    from nnc.runtime.progress import progress_for
+    from nnc.runtime import data
+    from nnc.runtime.modelfile import SavedModel
+    from nnc.runtime.provenance import data_hashes, provenance
+
+    from .training import Job
 
     options = settings.compile_options(arguments)
     directory = _data_directory(arguments)
@@ -46,38 +100,42 @@ def run(arguments: argparse.Namespace) -> int:
     compiled = compile_source(source, options)
     network = compiled.network
     _check_trainable(network)
+    assert network.data is not None
     base = directory or (source.path.parent if source.path is not None else Path())
     dataset = data.load(network.data, compiled.plan, base, network.outputs)
+    places = _places(arguments, network)
     model = Model.of(compiled)
-    target = Path(arguments.output or f"{network.name}.safetensors")
-    _check_writable(target)
-    narrate(_opening(network, model, dataset))
-    began = time.perf_counter()
-    try:
-        history = train.fit(
-            model.session,
-            dataset.train,
-            dataset.validation,
-            network.train,
-            progress_for(),
-            on_epoch=model.history.epochs.append,
-        )
-    except KeyboardInterrupt:
-        model.save(target)
-        narrate(f"nnc: interrupted; the model as it stands after {_epochs(len(model.history))} is in {target}")
-        return 130
-    model.history.stopped = history.stopped
-    seconds = time.perf_counter() - began
-    part, samples = _evaluated(dataset)
-    report = train.evaluate(model.session, samples)
-    model.save(target)
-    if arguments.json:
-        result_json(_as_json(network, model, part, report, seconds, target))
-    else:
-        result(f"{network.name}, {_split_text(part, report.rows)}\n\n{report_table(report)}")
-    narrate(f"\n{len(model.history)} epochs in {seconds:.1f} s; the model is in {target}")
-    narrate(f'next: `nnc compile {arguments.spec}` shows what it costs; in Python, `nnc.load("{target}").predict(...)`')
-    return 0
+    is_adapted = False
+    if arguments.from_model is not None:
+        from .carry import carry_weights
+
+        is_adapted = carry_weights(
+            arguments.from_model, model.session, model.spec, model.params, takes_part=arguments.partial)
+    if places.folder is not None:
+        places.folder.create()
+    made_of = provenance(__version__, compiled.plan.seed, data_hashes(network.data, base))
+    going_on = {"run": {"data": str(base.resolve()), "model": str(places.model.resolve())}}
+    saved = SavedModel(
+        model.spec, compiled.plan, {}, network.train, network.outputs, network.params, version=__version__,
+        vocabularies=dataset.vocabularies, provenance=made_of, progress=going_on)
+    return Job(compiled, model, dataset, saved, _first_moment(saved, model.session, is_adapted), places)
+
+
+def _first_moment(saved: SavedModel, session: Session, is_adapted: bool) -> TrainingState:
+    from nnc.runtime.history import History
+    from nnc.runtime.state import TrainingState, all_variables
+
+    return TrainingState(0, 0, saved.train.epochs, is_adapted, all_variables(session), History())
+
+
+def _places(arguments: argparse.Namespace, network: Network) -> Places:
+    from .training import Places
+
+    if arguments.run_folder is not None:
+        return Places.of_folder(Path(arguments.run_folder))
+    places = Places.of_file(Path(arguments.output or f"{network.name}.safetensors"))
+    places.check_writable()
+    return places
 
 
 def _data_directory(arguments: argparse.Namespace) -> Path | None:
@@ -87,14 +145,6 @@ def _data_directory(arguments: argparse.Namespace) -> Path | None:
     if not directory.is_dir():
         raise UsageError(Diagnostic("E0810", f"`--data {arguments.data}` is no directory"))
     return directory
-
-
-def _check_writable(target: Path) -> None:
-    """Refuse before training, not after it."""
-    if target.is_dir():
-        raise UsageError(Diagnostic("E0807", f"cannot write `{target}`: it is a directory"))
-    if not target.parent.is_dir():
-        raise UsageError(Diagnostic("E0807", f"cannot write `{target}`: there is no directory `{target.parent}`"))
 
 
 def _check_trainable(network: Network) -> None:
@@ -116,69 +166,76 @@ def _check_trainable(network: Network) -> None:
         )
 
 
-def _opening(network: Network, model: Model, dataset: Dataset) -> str:
-    from nnc.compiler.emit.summary import bytes_text
-    from nnc.compiler.measuring import kinds_of_metrics
+# --- going on -------------------------------------------------------------------------------------------------------
+def _resumed(arguments: argparse.Namespace) -> Job:
+    from nnc.model import Model
+    from nnc.runtime import data
+    from nnc.runtime.checkpoint import load_checkpoint
+    from nnc.runtime.provenance import data_hashes, refuse_other_data
+    from nnc.runtime.reference import ReferenceRuntime
 
-    parts = (("train", dataset.train), ("validation", dataset.validation), ("test", dataset.test))
-    rows = ", ".join(f"{name} {samples.rows:,}" for name, samples in parts if samples is not None)
-    memory = bytes_text(model.plan.program("train_step").peak_bytes)
-    kinds = "".join(f"; {name} is {kind}" for name, kind in kinds_of_metrics(network))
-    return f"model {network.name}: {rows} samples; batches of {model.plan.batch_size}; {memory} to train{kinds}"
+    from .models import OpenModel
+    from .training import Job
 
-
-def _evaluated(dataset: Dataset) -> tuple[str, Samples]:
-    """The part that says most about unseen data."""
-    if dataset.test is not None:
-        return "test", dataset.test
-    if dataset.validation is not None:
-        return "validation", dataset.validation
-    return "train", dataset.train
-
-
-def _split_text(part: str, rows: int) -> str:
-    seen = " (the spec keeps none apart: these were trained on)" if part == "train" else ""
-    return f"{part} split, {rows:,} samples{seen}"
-
-
-def report_table(report: Report) -> str:
-    """A line per term: its value, and for what is part of the total its weight and share; the total last."""
-    lines = [("", "value", "weight", "weighted")]
-    lines += [_term_line(figure) for figure in report.terms]
-    lines.append(("total", "", "", _number(report.total)))
-    widths = [max(len(line[i]) for line in lines) for i in range(4)]
-    return "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *(line[i].rjust(widths[i]) for i in (1, 2, 3))]).rstrip() for line in lines
-    )
+    latest = _latest(Path(arguments.resume))
+    saved, moment = load_checkpoint(latest)
+    begun = _begun(saved, latest)
+    compiled = OpenModel(str(latest), latest, saved).compiled()
+    config = compiled.network.data
+    assert config is not None
+    base = _data_directory(arguments) or begun[0]
+    dataset = data.load(config, saved.plan, base, saved.outputs)
+    refuse_other_data(saved.provenance["data_sha256"], data_hashes(config, base), str(latest))
+    places = _places_of(Path(arguments.resume), begun[1])
+    moment = _until(moment, settings.whole_number(arguments, "epochs", 1))
+    session = ReferenceRuntime().prepare(saved.plan)
+    model = Model(session, saved.spec, saved.train, saved.outputs, saved.params, moment.history, config, base)
+    template = dataclasses.replace(saved, variables={}, progress={"run": saved.progress["run"]}, progress_arrays={})
+    return Job(compiled, model, dataset, template, moment, places)
 
 
-def _term_line(figure: Figure) -> tuple[str, str, str, str]:
-    if figure.kind == "metric":
-        return (figure.name, _number(figure.value), "", "")
-    return (figure.name, _number(figure.value), f"{figure.weight:g}", _number(figure.weight * figure.value))
+def _latest(path: Path) -> Path:
+    """The checkpoint of a run's folder, or the file itself. Raises UsageError (E0842)."""
+    from nnc.runtime.rundir import RunFolder
+
+    if not path.is_dir():
+        return path
+    latest = RunFolder(path).latest
+    if not latest.is_file():
+        helps = (f"begin one: `nnc run SPEC --run {path}`",)
+        raise UsageError(Diagnostic("E0842", f"there is no run in `{path}` to go on with", helps=helps))
+    return latest
 
 
-def _number(value: float) -> str:
-    """Six significant digits, as many decimals for numbers near 1."""
-    return f"{value:.4f}" if 0.001 <= abs(value) < 10_000 or value == 0 else f"{value:.4e}"
+def _begun(saved: SavedModel, latest: Path) -> tuple[Path, Path]:
+    """Where the data is and where the model goes, as the run's first command said."""
+    try:
+        begun = saved.progress["run"]
+        saved.provenance["data_sha256"]["": ""] if False else saved.provenance["data_sha256"].items()
+        return Path(begun["data"]), Path(begun["model"])
+    except (KeyError, TypeError, AttributeError):
+        text = f"`{latest}` cannot be resumed here: it does not say where its data is"
+        raise DataError(Diagnostic("E0924", text, place=str(latest))) from None
 
 
-def _epochs(count: int) -> str:
-    return "1 epoch" if count == 1 else f"{count} epochs"
+def _places_of(resumed: Path, model: Path) -> Places:
+    from .training import Places
+
+    if resumed.is_dir():
+        return Places.of_folder(resumed)
+    found = dataclasses.replace(Places.of_file(model), latest=resumed)
+    found.check_writable()
+    return found
 
 
-def _as_json(network: Network, model: Model, part: str, report: Report, seconds: float, target: Path) -> dict[str, Any]:
-    return {
-        "model": network.name,
-        "params": dict(network.params),
-        "split": part,
-        "samples": report.rows,
-        "total": report.total,
-        "terms": [
-            {"name": f.name, "kind": f.kind, "output": f.output, "weight": f.weight, "value": f.value}
-            for f in report.terms
-        ],
-        "history": model.history.to_json(),
-        "seconds": seconds,
-        "file": str(target),
-    }
+def _until(moment: TrainingState, epochs: int | None) -> TrainingState:
+    """The moment of a run that is to have `epochs` epochs in all. Raises UsageError (E0806) if it has more already."""
+    from nnc.runtime.history import History
+
+    if epochs is None:
+        return moment
+    if epochs < moment.epoch + bool(moment.rows_done):
+        raise UsageError(Diagnostic("E0806", f"`--epochs {epochs}` is less than the run has done",
+                                    notes=(f"it has done {moment.epoch}",)))
+    stopped = moment.history.stopped if epochs == moment.epoch else ""
+    return dataclasses.replace(moment, last_epoch=epochs, history=History(moment.history.epochs, stopped))

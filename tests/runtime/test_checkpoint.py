@@ -156,9 +156,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def places(content: bytes) -> list[int]:
-    """Both ends byte by byte, and every fourth byte between."""
+    """Both ends byte by byte, and every eleventh byte between."""
     size = len(content)
-    return sorted({*range(200), *range(0, size, 4), *range(size - 200, size)})
+    return sorted({*range(120), *range(0, size, 11), *range(size - 120, size)})
 
 
 def test_a_checkpoint_that_is_cut_off_anywhere_is_refused(small: Path, tmp_path: Path) -> None:

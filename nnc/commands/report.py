@@ -1,0 +1,53 @@
+"""What an evaluation gave, as a table for people and as values for scripts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nnc.runtime.metrics import Figure, Report
+    from nnc.runtime.protocol import Array
+
+
+def report_table(report: Report) -> str:
+    """A line per term: its value, and for what is part of the total its weight and share; the total; the matrices."""
+    lines = [("", "value", "weight", "weighted")]
+    lines += [_term_line(figure) for figure in report.terms]
+    lines.append(("total", "", "", _number(report.total)))
+    widths = [max(len(line[i]) for line in lines) for i in range(4)]
+    figures = "\n".join(
+        "  ".join([line[0].ljust(widths[0]), *(line[i].rjust(widths[i]) for i in (1, 2, 3))]).rstrip() for line in lines
+    )
+    return "\n\n".join([figures, *(_matrix(name, table) for name, table in report.tables.items())])
+
+
+def _matrix(name: str, table: Array) -> str:
+    """A confusion matrix: a row for each true class, a column for each class it was taken for."""
+    cells = [["", *map(str, range(len(table)))], *([str(k), *map(str, row)] for k, row in enumerate(table))]
+    width = max(len(cell) for line in cells for cell in line)
+    lines = ["  ".join(cell.rjust(width) for cell in line) for line in cells]
+    return "\n".join([f"{name} (rows: the true class, columns: the class it was taken for)", *lines])
+
+
+def _term_line(figure: Figure) -> tuple[str, str, str, str]:
+    if figure.kind == "metric":
+        return (figure.name, _number(figure.value), "", "")
+    return (figure.name, _number(figure.value), f"{figure.weight:g}", _number(figure.weight * figure.value))
+
+
+def _number(value: float) -> str:
+    """Six significant digits, as many decimals for numbers near 1."""
+    return f"{value:.4f}" if 0.001 <= abs(value) < 10_000 or value == 0 else f"{value:.4e}"
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """The same for a script."""
+    return {
+        "samples": report.rows,
+        "total": report.total,
+        "terms": [
+            {"name": f.name, "kind": f.kind, "output": f.output, "weight": f.weight, "value": f.value}
+            for f in report.terms
+        ],
+        "tables": {name: table.tolist() for name, table in report.tables.items()},
+    }

@@ -1,0 +1,247 @@
+"""A training from its first step, or from a checkpoint, to its results: what `nnc run` does once all is read."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnc.grammar.diagnostics import Diagnostic, UsageError
+
+from .console import narrate, result, result_line
+from .report import report_json, report_table
+
+if TYPE_CHECKING:
+    from nnc.compiler.pipeline import Compiled
+    from nnc.model import Model
+    from nnc.runtime.checkpoint import Checkpoints
+    from nnc.runtime.data import Dataset, Samples
+    from nnc.runtime.history import Epoch, History
+    from nnc.runtime.metrics import Report
+    from nnc.runtime.modelfile import SavedModel
+    from nnc.runtime.rundir import RunFolder
+    from nnc.runtime.state import TrainingState
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a run writes: `folder` is None for a run that leaves a model file alone. `resume` names it to the user."""
+
+    folder: RunFolder | None
+    model: Path
+    latest: Path
+    best: Path
+
+    @classmethod
+    def of_file(cls, model: Path) -> Places:
+        """A model file, with its checkpoints beside it."""
+        stem = model.with_suffix("") if model.suffix == ".safetensors" else model
+        latest, best = (stem.with_name(f"{stem.name}.{kind}.safetensors") for kind in ("checkpoint", "best"))
+        return cls(None, model, latest, best)
+
+    @classmethod
+    def of_folder(cls, path: Path) -> Places:
+        """The folder of a run."""
+        from nnc.runtime.rundir import RunFolder
+
+        folder = RunFolder(path)
+        return cls(folder, folder.model, folder.latest, folder.best)
+
+    def resume(self) -> str:
+        """The command that goes on."""
+        return f"nnc run --resume {self.folder.path if self.folder is not None else self.latest}"
+
+    def check_writable(self) -> None:
+        """Refuse before training, not after it. Raises UsageError (E0807)."""
+        for path in (self.model, self.latest):
+            if path.is_dir():
+                raise UsageError(Diagnostic("E0807", f"cannot write `{path}`: it is a directory"))
+            if not path.parent.is_dir():
+                raise UsageError(
+                    Diagnostic("E0807", f"cannot write `{path}`: there is no directory `{path.parent}`")
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A training to do. `saved` is its model file but for what training changes; `moment` where it stands."""
+
+    compiled: Compiled
+    model: Model
+    dataset: Dataset
+    saved: SavedModel
+    moment: TrainingState
+    places: Places
+    as_json: bool = False
+    draws: bool | None = None       # None: if matplotlib is there
+
+
+def carry_out(job: Job) -> int:
+    """Train, evaluate, write; the exit code."""
+    from nnc.runtime import train
+    from nnc.runtime.progress import progress_for
+
+    checkpoints = _checkpoints(job)
+    if job.places.folder is not None:
+        job.places.folder.begin_history(job.moment.history)
+    narrate(_opening(job))
+    began = time.perf_counter()
+
+    def note(epoch: Epoch) -> None:
+        if job.places.folder is not None:
+            job.places.folder.add_epoch(epoch)
+        if job.as_json:
+            from nnc.runtime.rundir import epoch_json
+
+            result_line({"event": "epoch", **epoch_json(epoch)})
+
+    try:
+        history = train.fit(
+            job.model.session, job.dataset.train, job.dataset.validation, job.saved.train, progress_for(),
+            on_epoch=note, resume=job.moment, checkpoints=checkpoints,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        return _interrupted(job)
+    seconds = time.perf_counter() - began
+    part, samples = _evaluated(job.dataset)
+    report = train.evaluate(job.model.session, samples)
+    _write(job, history, part, report, samples)
+    _tell(job, history, part, report, seconds)
+    return 0
+
+
+def _checkpoints(job: Job) -> Checkpoints:
+    """Those the spec asks for; in a folder also one as it begins, and others now and then."""
+    from nnc.runtime.checkpoint import NOW_AND_THEN, Checkpoints
+
+    asked = job.saved.train.checkpoint
+    in_folder = job.places.folder is not None
+    if in_folder and all(choice.name != "every" for choice in asked):
+        asked = (*asked, NOW_AND_THEN)
+    config = dataclasses.replace(job.saved.train, checkpoint=asked)
+    found = Checkpoints(config, job.saved, job.places.latest, job.places.best)
+    if in_folder and not job.places.latest.exists():
+        found.interrupted(job.model.session, job.moment)
+    return found
+
+
+def _opening(job: Job) -> str:
+    from nnc.compiler.emit.summary import bytes_text
+    from nnc.compiler.measuring import kinds_of_metrics
+
+    parts = (("train", job.dataset.train), ("validation", job.dataset.validation), ("test", job.dataset.test))
+    rows = ", ".join(f"{name} {samples.rows:,}" for name, samples in parts if samples is not None)
+    memory = bytes_text(job.model.plan.program("train_step").peak_bytes)
+    text = f"model {job.model.plan.model}: {rows} samples; batches of {job.model.plan.batch_size}; {memory} to train"
+    text += "".join(f"; {name} is {kind}" for name, kind in kinds_of_metrics(job.compiled.network))
+    if not job.moment.epoch and not job.moment.rows_done:
+        return text
+    within = f" and {job.moment.rows_done:,} samples" if job.moment.rows_done else ""
+    return f"{text}\ngoing on after {_epochs(job.moment.epoch)}{within}"
+
+
+def _interrupted(job: Job) -> int:
+    if job.places.latest.exists():
+        narrate(f"nnc: interrupted; where training stands is in {job.places.latest}")
+        narrate(f"go on: `{job.places.resume()}`")
+    else:
+        narrate("nnc: interrupted before the step was done; nothing was saved")
+    return 130
+
+
+def _evaluated(dataset: Dataset) -> tuple[str, Samples]:
+    """The part that says most about unseen data."""
+    if dataset.test is not None:
+        return "test", dataset.test
+    if dataset.validation is not None:
+        return "validation", dataset.validation
+    return "train", dataset.train
+
+
+# --- what a run leaves ----------------------------------------------------------------------------------------------
+def _write(job: Job, history: History, part: str, report: Report, samples: Samples) -> None:
+    from nnc.runtime import modelfile
+
+    variables = modelfile.variables_of(job.model.session)
+    modelfile.save(job.places.model, dataclasses.replace(job.saved, variables=variables, history=history, progress={}))
+    if job.places.folder is None:
+        return
+    from nnc.runtime.whole_file import write_whole
+
+    write_whole(job.places.folder.path / "summary.txt", _summary(job, history, part, report).encode())
+    _draw(job, job.places.folder, history, samples)
+
+
+def _draw(job: Job, folder: RunFolder, history: History, samples: Samples) -> None:
+    """The pictures, where there is something to draw them with; a missing one is no reason to fail unless asked for."""
+    from nnc.grammar.diagnostics import MissingPackageError
+    from nnc.runtime import confusion, curves
+    from nnc.runtime.prediction.classes import classifiers
+
+    if job.draws is False or not len(history):
+        return
+    try:
+        figure = curves.draw(history)
+        for ending in ("png", "svg"):
+            curves.write(figure, folder.path / f"curves.{ending}")
+        found = classifiers(job.saved.plan, job.saved.outputs, job.saved.vocabularies)
+        if matrices := confusion.confusion_matrices(job.model.session, samples, found):
+            picture = confusion.draw(matrices, {name: classifier.names for name, classifier in found.items()})
+            curves.write(picture, folder.path / "confusion.png")
+    except MissingPackageError:
+        if job.draws:
+            raise
+        narrate("nnc: no pictures without matplotlib: `pip install 'nnc[plot]'`")
+
+
+def _summary(job: Job, history: History, part: str, report: Report) -> str:
+    from nnc.compiler.emit.summary import summary_text
+
+    made_of = job.saved.provenance
+    lines = [
+        summary_text(job.compiled),
+        "",
+        f"{_epochs(len(history))}{'; ' + history.stopped if history.stopped else ''}",
+        _split_text(part, report.rows),
+        "",
+        report_table(report),
+        "",
+        f"seed {made_of['seed']}; " + ", ".join(f"{name} {version}" for name, version in made_of["versions"].items()),
+        *(f"data {path}  sha256 {digest}" for path, digest in made_of["data_sha256"].items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _split_text(part: str, rows: int) -> str:
+    seen = " (the spec keeps none apart: these were trained on)" if part == "train" else ""
+    return f"{part} split, {rows:,} samples{seen}"
+
+
+def _tell(job: Job, history: History, part: str, report: Report, seconds: float) -> None:
+    name, places = job.model.plan.model, job.places
+    if job.as_json:
+        result_line(
+            {
+                "event": "result",
+                "model": name,
+                "params": dict(job.saved.params),
+                "split": part,
+                **report_json(report),
+                "epochs": len(history),
+                "stopped": history.stopped,
+                "seconds": seconds,
+                "file": str(places.model),
+            }
+        )
+    else:
+        result(f"{name}, {_split_text(part, report.rows)}\n\n{report_table(report)}")
+    where = f"all of it is in {places.folder.path}" if places.folder is not None else f"the model is in {places.model}"
+    narrate(f"\n{_epochs(len(history))}, {seconds:.1f} s of training; {where}")
+    model = places.model
+    narrate(f'next: `nnc evaluate {model}`, `nnc predict {model} --input ...`; `nnc.load("{model}")`')
+
+
+def _epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"

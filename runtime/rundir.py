@@ -1,0 +1,87 @@
+"""The folder that a run leaves: what is where, and its history, a line for each epoch as soon as it is done."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnc.grammar.diagnostics import Diagnostic, UsageError
+
+from .history import Epoch, History
+from .whole_file import write_whole
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """`model.safetensors`, `history.csv`, `history.jsonl`, `summary.txt`, pictures, and `checkpoints/`."""
+
+    path: Path
+
+    @property
+    def model(self) -> Path:
+        """The result."""
+        return self.path / "model.safetensors"
+
+    @property
+    def latest(self) -> Path:
+        """The checkpoint from which the run goes on."""
+        return self.path / CHECKPOINTS / "latest.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best epoch, where the spec asks for it."""
+        return self.path / CHECKPOINTS / "best.safetensors"
+
+    def create(self) -> None:
+        """Make the folder. Raises: UsageError E0840 if there is a run in it, E0807 if it cannot be made."""
+        if self.latest.exists() or self.model.exists():
+            helps = (f"go on with it: `nnc run --resume {self.path}`", "or choose another folder")
+            raise UsageError(Diagnostic("E0840", f"there is a run in `{self.path}` already", helps=helps))
+        try:
+            (self.path / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+
+    def begin_history(self, history: History) -> None:
+        """Write the epochs that are done; a run that was killed may have written more than its checkpoint has."""
+        rows = "".join(_json_line(epoch) for epoch in history.epochs)
+        write_whole(self.path / "history.jsonl", rows.encode())
+        write_whole(self.path / "history.csv", b"")
+        for number, epoch in enumerate(history.epochs):
+            self._add_csv(epoch, is_first=number == 0)
+
+    def add_epoch(self, epoch: Epoch) -> None:
+        """Add an epoch to the history. Raises: UsageError E0807."""
+        try:
+            with (self.path / "history.jsonl").open("a", encoding="utf-8") as file:
+                file.write(_json_line(epoch))
+            self._add_csv(epoch, is_first=(self.path / "history.csv").stat().st_size == 0)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+
+    def _add_csv(self, epoch: Epoch, *, is_first: bool) -> None:
+        with (self.path / "history.csv").open("a", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            if is_first:
+                writer.writerow(["epoch", "seconds", *epoch.figures])
+            writer.writerow([epoch.number, f"{epoch.seconds:.6f}", *map(repr, epoch.figures.values())])
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(Diagnostic("E0807", f"cannot write `{path}`: {(error.strerror or 'unknown reason').lower()}"))
+
+
+def epoch_json(epoch: Epoch) -> dict[str, Any]:
+    """An epoch as strict JSON, which has neither NaN nor infinity: such a figure is null."""
+    figures = {name: value if math.isfinite(value) else None for name, value in epoch.figures.items()}
+    return {"epoch": epoch.number, "seconds": round(epoch.seconds, 6), "figures": figures}
+
+
+def _json_line(epoch: Epoch) -> str:
+    return json.dumps(epoch_json(epoch)) + "\n"
