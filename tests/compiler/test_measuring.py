@@ -47,6 +47,8 @@ def test_what_evaluation_alone_measures_costs_training_nothing() -> None:
 
 MEASURED = compiled("Dense(3, softmax) { loss = sparse_categorical_crossentropy, metrics = [confusion, auc, f1] }").plan
 
+MIXED = ("sum.y.f1_score.0", "sum.y.loss.0", "sum.y.f1_score.1")
+
 
 def with_term(metric: str, **changes: object) -> Plan:
     def changed(term: Term) -> Term:
@@ -65,7 +67,7 @@ def test_terms_read_back_as_they_were_written() -> None:
         (with_term("f1_score", measure="median"), "no known way"),
         (with_term("f1_score", measure="confusion"), "no square"),
         (with_term("f1_score", counted=var("b")), "unknown name"),
-        (with_term("f1_score", accumulators=("sum.y.f1_score.0", "sum.y.loss.0", "sum.y.f1_score.1")), "different shapes"),
+        (with_term("f1_score", accumulators=MIXED), "different shapes"),
         (with_term("auc", output="z"), "no scores"),
     ],
 )
