@@ -88,13 +88,14 @@ def figures(history: History) -> list[dict[str, float]]:
     return [dict(epoch.figures) for epoch in history.epochs]
 
 
-def test_training_goes_on_from_any_moment_bit_for_bit(tmp_path: Path) -> None:
-    whole = work(tmp_path)
+@pytest.mark.parametrize("text", [SPEC, SPEC.replace("epochs = 6", "epochs = 3, ema = 0.9, accumulate = 2")])
+def test_training_goes_on_from_any_moment_bit_for_bit(tmp_path: Path, text: str) -> None:
+    whole = work(tmp_path, text)
     counted = Counting(whole.model.session, 0)
     expected = train.fit(counted, whole.train, whole.validation, whole.model.train_config)
     variables = variables_of(whole.model.session)
     for stop in range(1, counted.runs):
-        part = work(tmp_path)
+        part = work(tmp_path, text)
         interrupted = Counting(part.model.session, stop)
         try:
             train.fit(interrupted, part.train, part.validation, part.model.train_config,
