@@ -122,9 +122,10 @@ are. Give a part a name of its own, or use `Add`, which takes any number of tens
 """,
     ),
     "E0112": Explanation(
-        "a block does not end with `return`",
+        "a block is not bindings and a `return`",
         """
-A block is a list of bindings and then, once, `return` and the value that the block gives.
+A block is a list of bindings and then, once, `return` and the value that the block gives. Shared layers
+and inputs stand beside blocks, not in them.
 
     block dense2(x) {
       h = x -> Dense(64, relu)

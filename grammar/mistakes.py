@@ -74,7 +74,7 @@ def explain(error: UnexpectedToken, tokens: list[Token], start: str) -> Diagnost
         return _unnamed(place)
     if start == "statement" and index == 0:
         return _no_statement(place)
-    for rule in (_separator, _missing_comma, _superfluous_section, _block_result, _sum_of_arrow, _early_end):
+    for rule in RULES:
         if diagnostic := rule(place):
             return diagnostic
     return Diagnostic("E0101", f"unexpected {_found(place)}", place.span, _expected(place), helps=_advice(place))
@@ -116,6 +116,16 @@ def _unnamed(place: _Place) -> Diagnostic:
     if place.type == END:
         return Diagnostic("E0116", f"`{word.text}` has no value", place.span, "expected `=` and a value")
     return Diagnostic("E0101", f"unexpected {_found(place)}", place.span, "expected `=`")
+
+
+def _statement_in_block(place: _Place) -> Diagnostic | None:
+    """`layer inner = ...`, `input x: ...` between the braces of a block."""
+    keyword = place.tokens[0]
+    if place.start != "body_item" or place.index != 1 or place.type != "NAME" or keyword.text not in STATEMENTS:
+        return None
+    message = f"`{keyword.text}` cannot stand in a block"
+    helps = (f"put it before the block: `{_line(place)}`",) if keyword.text in ("layer", "block") else ()
+    return Diagnostic("E0112", message, keyword.span, "a block holds bindings and, last, `return`", helps=helps)
 
 
 def _separator(place: _Place) -> Diagnostic | None:
@@ -206,6 +216,11 @@ def _early_end(place: _Place) -> Diagnostic | None:
         message = f"the input `{place.tokens[1].text}` has no type"
         helps = (f"give the type of one sample: `input {place.tokens[1].text}: float32[...]`",)
     return Diagnostic("E0116", message, place.span, _expected(place), helps=helps or _advice(place))
+
+
+RULES = (
+    _statement_in_block, _separator, _missing_comma, _superfluous_section, _block_result, _sum_of_arrow, _early_end,
+)  # fmt: skip
 
 
 def _advice(place: _Place) -> tuple[str, ...]:
