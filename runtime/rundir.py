@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ CHECKPOINTS = "checkpoints"
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """`model.safetensors`, `history.csv`, `history.jsonl`, `summary.txt`, pictures, and `checkpoints/`."""
+    """`model.safetensors`, `history.csv`, `history.jsonl`, `split.csv`, `summary.txt`, pictures, and `checkpoints/`."""
 
     path: Path
 
@@ -47,6 +48,16 @@ class RunFolder:
             (self.path / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _unwritable(self.path, error) from None
+
+    def write_split(self, lines: Iterable[str]) -> None:
+        """Write `split.csv`: which rows are in which part. Raises: UsageError E0807."""
+        unfinished, path = self.path / "split.csv.unfinished", self.path / "split.csv"
+        try:
+            with unfinished.open("w", encoding="utf-8") as file:
+                file.writelines(lines)
+            unfinished.replace(path)
+        except OSError as error:
+            raise _unwritable(path, error) from None
 
     def begin_history(self, history: History) -> None:
         """Write the epochs that are done; a run that was killed may have written more than its checkpoint has."""

@@ -85,6 +85,7 @@ def carry_out(job: Job) -> int:
 
     checkpoints = _checkpoints(job)
     if job.places.folder is not None:
+        job.places.folder.write_split(job.dataset.split_lines())
         job.places.folder.begin_history(job.moment.history)
     narrate(_opening(job))
     began = time.perf_counter()
@@ -131,10 +132,9 @@ def _opening(job: Job) -> str:
     from nnc.compiler.emit.summary import bytes_text
     from nnc.compiler.measuring import kinds_of_metrics
 
-    parts = (("train", job.dataset.train), ("validation", job.dataset.validation), ("test", job.dataset.test))
-    rows = ", ".join(f"{name} {samples.rows:,}" for name, samples in parts if samples is not None)
+    rows = job.dataset.counts()
     memory = bytes_text(job.model.plan.program("train_step").peak_bytes)
-    text = f"model {job.model.plan.model}: {rows} samples; batches of {job.model.plan.batch_size}; {memory} to train"
+    text = f"model {job.model.plan.model}: {rows}; batches of {job.model.plan.batch_size}; {memory} to train"
     text += "".join(f"; {name} is {kind}" for name, kind in kinds_of_metrics(job.compiled.network))
     if not job.moment.epoch and not job.moment.rows_done:
         return text

@@ -7,7 +7,7 @@ for arrays. Every independent problem is reported in one `DataError`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -82,12 +82,12 @@ class Dataset:
         left_out = f"; {self.dropped:,} left out for missing values" if self.dropped else ""
         return f"{shown} samples{left_out}"
 
-    def split_csv(self) -> str:
+    def split_lines(self) -> Iterator[str]:
         """A line per sample: its part, and its row in the data of the part, counted from 1 after any header."""
-        lines = ["part,row"]
+        yield "part,row\n"
         for name, samples in self.parts.items():
-            lines += [f"{name},{row + 1}" for row in samples.index.tolist()]
-        return "\n".join(lines) + "\n"
+            for row in samples.index:
+                yield f"{name},{row + 1}\n"
 
     def audit(self) -> None:
         """Go through all that is streamed, which is otherwise audited as it is used. Raises: DataError."""

@@ -85,6 +85,11 @@ def test_a_run_leaves_a_folder(here: Path, capsys: pytest.CaptureFixture[str]) -
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4, 5, 6]
     assert [(int(row["epoch"]), {key: float(row[key]) for key in row if key not in ("epoch", "seconds")})
             for row in rows] == figures(out)
+    with (out / "split.csv").open() as file:
+        places = [(row["part"], int(row["row"])) for row in csv.DictReader(file)]
+    given = "".join(f"{part} {sum(name == part for name, _ in places)}, " for part in dict(places))
+    assert f"{given.removesuffix(', ')} samples" in told.err
+    assert len(set(places)) == len(places)
     summary = (out / "summary.txt").read_text()
     assert "Dense(3, softmax)" in summary
     assert told.out.splitlines()[2:][-1] in summary
