@@ -57,6 +57,7 @@ class RunFolder:
                 file.writelines(lines)
             unfinished.replace(path)
         except OSError as error:
+            unfinished.unlink(missing_ok=True)
             raise _unwritable(path, error) from None
 
     def begin_history(self, history: History) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import random
@@ -11,14 +12,17 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nnc import cli
+from nnc.grammar.diagnostics import UsageError
 from nnc.runtime import modelfile
 from nnc.runtime.checkpoint import load_checkpoint
+from nnc.runtime.rundir import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = """\
@@ -240,3 +244,13 @@ def test_another_spec_is_shown_and_refused_or_taken_in_part(here: Path, capsys: 
     told = capsys.readouterr().err
     assert re.search(r"from first.safetensors: .*size\.kernel", told)
     assert re.search(r"new: .*kind\.", told)
+
+
+def test_a_split_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    def lines() -> Iterator[str]:
+        yield "part,row\n"
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(UsageError, match=r"E0807.*no space left"):
+        RunFolder(tmp_path).write_split(lines())
+    assert not list(tmp_path.iterdir())
