@@ -13,10 +13,10 @@ def result(text: str, end: str = "\n") -> None:
 
 
 def result_json(value: object) -> None:
-    """Print a result for a script."""
+    """Print a result for a script: one JSON value, NaN and infinity as null."""
     import json
 
-    result(json.dumps(value, indent=2, ensure_ascii=False))
+    result(json.dumps(_strict(value), indent=2, ensure_ascii=False))
 
 
 def result_line(value: object) -> None:

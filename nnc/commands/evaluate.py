@@ -9,6 +9,7 @@ from nnc.grammar.diagnostics import Diagnostic, UsageError
 
 from . import models
 from .console import result, result_json
+from .report import report_json, report_table
 
 if TYPE_CHECKING:
     from nnc.runtime.data import Dataset, Samples
@@ -45,8 +46,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         result_json(_as_json(model, part, report))
     else:
-        from .run import report_table
-
         result(f"{network.name}, {part} split, {report.rows:,} samples\n\n{report_table(report)}")
     return 0
 
@@ -69,11 +68,5 @@ def _as_json(model: models.OpenModel, part: str, report: Report) -> dict[str, An
         "file": str(model.path),
         "params": dict(model.saved.params),
         "split": part,
-        "samples": report.rows,
-        "total": report.total,
-        "terms": [
-            {"name": f.name, "kind": f.kind, "output": f.output, "weight": f.weight, "value": f.value}
-            for f in report.terms
-        ],
-        "tables": {name: table.tolist() for name, table in report.tables.items()},
+        **report_json(report),
     }

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from nnc.grammar.diagnostics import DataError, Diagnostic, UsageError
 
 from . import settings
-from .report import report_table as report_table
 from .sources import read_source
 
 if TYPE_CHECKING:

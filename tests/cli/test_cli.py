@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -318,3 +319,11 @@ def test_colour_only_on_a_terminal_that_wants_it(monkeypatch: pytest.MonkeyPatch
 def test_python_m_nnc_is_the_command(here: Path) -> None:
     done = nnc("check", "tiny.nn", cwd=here)
     assert (done.returncode, done.stdout) == (0, "tiny.nn: ok, model tiny, 3 layers\n")
+
+
+@pytest.mark.parametrize("print_json", [console.result_json, console.result_line])
+def test_what_is_undefined_is_null_in_json(
+    print_json: Callable[[object], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_json({"auc": float("nan"), "terms": [float("inf"), 0.5, 2]})
+    assert json.loads(capsys.readouterr().out) == {"auc": None, "terms": [None, 0.5, 2]}
