@@ -214,8 +214,8 @@ def test_indices_outside_the_table_go_to_the_nearest_row() -> None:
 def test_random_numbers_are_those_of_the_definition(
     distribution: str, shape: tuple[int, ...], tile_elements: int
 ) -> None:
-    if tile_elements < 20 and len(shape) == 1 and shape[0] > 100:
-        pytest.skip("as many tiles as elements")
+    if tile_elements < 20 and shape == (20_000,):
+        shape = (500,)  # a tile for every few elements: as many tiles, in less time
     seed = 0x1234_5678_9ABC_DEF0
     plan = PlanMaker(seed=seed)
     step, out = plan.variable("step", dtype="float64"), plan.result("out", BATCH, *shape)
