@@ -230,7 +230,8 @@ write files that hold both.
     "E0923": Explanation(
         "a model file was written by a newer nnc",
         """
-The file's format is newer than this nnc understands. Upgrade: pip install --upgrade nnc
+The file's format is newer than this nnc understands, or it has a setting that this nnc does not know and so could not
+heed. Upgrade: pip install --upgrade nnc
 """,
     ),
     "E0924": Explanation(

@@ -17,6 +17,7 @@ from nnc.compiler.plan import Plan
 from nnc.grammar.diagnostics import Diagnostic, UsageError
 from nnc.grammar.source import SourceFile
 from nnc.runtime import modelfile, train
+from nnc.runtime.checkpoint import load_model
 from nnc.runtime.data import Dataset, Samples, from_arrays
 from nnc.runtime.data import load as load_data
 from nnc.runtime.data.encoding import from_texts, to_texts
@@ -60,7 +61,7 @@ def compile(
 
 def load(path: str | Path, *, runtime: str = "reference") -> Model:
     """A model from a file that `Model.save` or `nnc run` wrote. Raises: DataError E0920-E0924."""
-    saved = modelfile.load(path)
+    saved = load_model(path)
     session = _runtime(runtime).prepare(saved.plan)
     modelfile.write_variables(session, saved.variables)
     return Model(

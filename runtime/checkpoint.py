@@ -1,7 +1,8 @@
 """Checkpoints: model files that also say where training stands, so that it goes on from there bit for bit.
 
 `Checkpoints` writes them when the spec's `checkpoint` says so and whenever the user ends training; `load_checkpoint`
-reads one and believes nothing. A checkpoint appears whole or not at all, so the one before it stands until then.
+reads one to go on from it and believes nothing, `load_model` reads any model file to use it. A checkpoint appears whole
+or not at all, so the one before it stands until then.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from nnc.compiler.plan import Plan
 from nnc.grammar.diagnostics import DataError, Diagnostic, UsageError
 from nnc.runtime.protocol import Session
 
-from . import modelfile
+from . import averages, modelfile
 from .history import Epoch
 from .modelfile import SavedModel
 from .state import TrainingState
@@ -111,6 +112,18 @@ def load_checkpoint(path: Path) -> tuple[SavedModel, TrainingState]:
     if not 0 <= state.epoch <= state.last_epoch or state.rows_done < 0:
         raise _senseless(path, "its progress makes no sense")
     return model, state
+
+
+def load_model(path: Path | str) -> SavedModel:
+    """A model file, to be used. A checkpoint is opened as the model that training would leave if it ended there: where
+    there are moving averages of weights, they are its weights.
+
+    Raises: as `modelfile.load`.
+    """
+    model = modelfile.load(path)
+    if not model.progress:
+        return model
+    return dataclasses.replace(model, variables=averages.averaged(model.plan, model.variables))
 
 
 def _refuse_other_arrays(path: Path, plan: Plan, state: TrainingState) -> None:

@@ -5,7 +5,8 @@ Metadata: the canonical spec, the plan as JSON, versions, params, training setti
 that categories stand for, with a SHA-256 of each part and of the tensors. A checkpoint is a model file that also has
 `progress` and, under names that begin with `progress/`, the arrays that going on needs. Any safetensors reader opens a
 model file; nothing in it can execute code. `load` believes nothing: hashes, types and the plan's proof are checked
-before a model is made of it.
+before a model is made of it. Settings that are younger than a file have their defaults; only what cannot be read in
+that way takes another FORMAT.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from nnc.runtime.protocol import Array, Session
 
 from .history import History
 from .metrics import ACCUMULATOR
-from .settings import outputs_from_json, outputs_to_json, train_from_json, train_to_json
+from .settings import UnknownSettingError, outputs_from_json, outputs_to_json, train_from_json, train_to_json
 from .whole_file import write_whole
 
 FORMAT: Final = 1
@@ -37,7 +38,9 @@ _SETTINGS: Final = (
     "nnc_format", "nnc_version", "params", "train", "outputs", "history", "vocabularies", "provenance", "progress"
 )  # fmt: skip
 _PROGRESS: Final = "progress/"
-_KEYS: Final = (*_HASHED, *_SETTINGS, "spec_sha256", "plan_sha256", "settings_sha256", "tensors_sha256")
+_LATER: Final = {"vocabularies", "provenance", "progress"}    # which the first files of this format do not have
+_FROM_THE_FIRST: Final = tuple(key for key in _SETTINGS if key not in _LATER)
+_KEYS: Final = (*_HASHED, *_FROM_THE_FIRST, "spec_sha256", "plan_sha256", "settings_sha256", "tensors_sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +113,7 @@ def load(path: Path | str) -> SavedModel:
         raise _refusal("E0922", name, "is a safetensors file, but no model of nnc",
                        helps=("`nnc run SPEC` writes one, and so does model.save(path)",))
     if not metadata["nnc_format"].isdecimal() or int(metadata["nnc_format"]) > FORMAT:
-        newer = metadata.get("nnc_version", "a newer version")
-        raise _refusal("E0923", name, f"was written by nnc {newer}, which is newer than this one",
-                       helps=("pip install --upgrade nnc",))
+        raise _newer(name, metadata)
     _refuse_changes(name, metadata, tensors)
     return _assemble(name, metadata, tensors)
 
@@ -127,14 +128,16 @@ def _assemble(name: str, metadata: Mapping[str, str], tensors: Mapping[str, Arra
     variables = {key: value for key, value in tensors.items() if not key.startswith(_PROGRESS)}
     _refuse_other_tensors(name, plan, variables)
     try:
-        vocabularies = {str(key): [str(text) for text in texts]
-                        for key, texts in json.loads(metadata["vocabularies"]).items()}
+        later = {key: json.loads(metadata.get(key, "{}")) for key in _LATER}
+        vocabularies = {str(key): [str(text) for text in texts] for key, texts in later["vocabularies"].items()}
         return SavedModel(
             metadata["spec"], plan, variables, train_from_json(json.loads(metadata["train"])),
             outputs_from_json(json.loads(metadata["outputs"])),
             tuple((str(key), value) for key, value in json.loads(metadata["params"])),
             History.from_json(json.loads(metadata["history"])), metadata["nnc_version"], vocabularies,
-            dict(json.loads(metadata["provenance"])), dict(json.loads(metadata["progress"])), beside)
+            dict(later["provenance"]), dict(later["progress"]), beside)
+    except UnknownSettingError as unknown:
+        raise _newer(name, metadata, f": it has the setting `{unknown}`") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _refusal("E0924", name, f"holds settings that make no sense: {error}") from None
 
@@ -164,6 +167,12 @@ def _refuse_other_tensors(name: str, plan: Plan, tensors: Mapping[str, Array]) -
                            notes=(f"its plan needs {type}",))
     for variable in tensors.keys() - types.keys():
         raise _refusal("E0924", name, f"has a tensor `{variable}`, which its plan does not know")
+
+
+def _newer(name: str, metadata: Mapping[str, str], reason: str = "") -> DataError:
+    version = metadata.get("nnc_version", "a newer version")
+    return _refusal("E0923", name, f"was written by nnc {version}, which is newer than this one{reason}",
+                    helps=("pip install --upgrade nnc",))
 
 
 def _refusal(
@@ -213,7 +222,7 @@ def _sha256(text: str) -> str:
 
 
 def _settings_sha256(metadata: Mapping[str, str]) -> str:
-    return _sha256("\0".join(metadata[key] for key in _SETTINGS))
+    return _sha256("\0".join(metadata[key] for key in _SETTINGS if key in metadata))
 
 
 def _tensors_sha256(tensors: Mapping[str, Array]) -> str:

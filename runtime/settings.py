@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
 from typing import Any
 
 from nnc.compiler.options import Choice, OutputConfig, TrainConfig, Value
+
+
+class UnknownSettingError(ValueError):
+    """A file has a setting that this version does not know, so it cannot do what the file asks for."""
 
 
 def train_to_json(config: TrainConfig) -> dict[str, Any]:
@@ -14,11 +19,21 @@ def train_to_json(config: TrainConfig) -> dict[str, Any]:
 
 
 def train_from_json(value: Mapping[str, Any]) -> TrainConfig:
-    """Inverse of `train_to_json`. Raises: KeyError, TypeError or ValueError on anything else."""
-    fields: dict[str, Any] = {name: _value_from_json(value[name]) for name in TrainConfig.__dataclass_fields__}
-    if not isinstance(fields["optimizer"], Choice) or not isinstance(fields["epochs"], int):
+    """Inverse of `train_to_json`; a setting that is younger than the file has its default.
+
+    Raises: UnknownSettingError for a setting that there is not; KeyError, TypeError or ValueError on anything else.
+    """
+    known = {setting.name: setting for setting in fields(TrainConfig)}
+    _refuse_unknown(value, known)
+    found: dict[str, Any] = {
+        name: _value_from_json(value[name])
+        for name, setting in known.items()
+        if name in value or setting.default is MISSING
+    }
+    config = TrainConfig(**found)
+    if not isinstance(config.optimizer, Choice) or not isinstance(config.epochs, int):
         raise TypeError("no training settings")
-    return TrainConfig(**fields)
+    return config
 
 
 def outputs_to_json(outputs: Iterable[OutputConfig]) -> list[dict[str, Any]]:
@@ -30,15 +45,21 @@ def outputs_to_json(outputs: Iterable[OutputConfig]) -> list[dict[str, Any]]:
 
 
 def outputs_from_json(value: Iterable[Mapping[str, Any]]) -> tuple[OutputConfig, ...]:
-    """Inverse of `outputs_to_json`. Raises: KeyError, TypeError or ValueError on anything else."""
+    """Inverse of `outputs_to_json`; defaults and errors are as with `train_from_json`."""
     outputs = []
     for row in value:
-        loss, target, sample_weight = _value_from_json(row["loss"]), row["target"], row["sample_weight"]
+        _refuse_unknown(row, ("name", "loss", "target", "sample_weight"))
+        loss, target, sample_weight = _value_from_json(row["loss"]), row.get("target"), row.get("sample_weight")
         named = (target, sample_weight)
         if not (loss is None or isinstance(loss, Choice)) or not all(n is None or isinstance(n, str) for n in named):
             raise TypeError("no output settings")
         outputs.append(OutputConfig(str(row["name"]), "", loss, target=target, sample_weight=sample_weight))
     return tuple(outputs)
+
+
+def _refuse_unknown(value: Mapping[str, Any], known: Iterable[str]) -> None:
+    if unknown := sorted(value.keys() - set(known)):
+        raise UnknownSettingError(unknown[0])
 
 
 def _value_to_json(value: Value) -> Any:

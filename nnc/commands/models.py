@@ -66,12 +66,12 @@ def is_model(name: str) -> bool:
 
 def open_model(name: str) -> OpenModel:
     """Read a model file, or the model in the folder of a run. Raises: DataError E0920-E0924."""
-    from nnc.runtime import modelfile
+    from nnc.runtime.checkpoint import load_model
 
     path = Path(name)
     if path.is_dir():
         path = path / IN_A_FOLDER
-    return OpenModel(str(path), path, modelfile.load(path))
+    return OpenModel(str(path), path, load_model(path))
 
 
 def data_directory(given: str | None, model: OpenModel, data: DataConfig) -> Path:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from nnc.model import Model
+from nnc.model import Model, load
 from nnc.model import compile as compile_model
+from nnc.runtime import modelfile, train
+from nnc.runtime.checkpoint import Checkpoints, load_checkpoint
+from nnc.runtime.data import from_arrays
+from nnc.runtime.history import Epoch
+from nnc.runtime.interrupt import Interrupted
+from nnc.runtime.modelfile import SavedModel
+from nnc.runtime.reference import ReferenceRuntime
 
 X = np.random.default_rng(5).normal(size=(20, 3)).astype("float32")
 Y = (X @ np.array([[1.0], [-2.0], [0.5]], "float32") + 1).astype("float32")
@@ -43,3 +54,51 @@ def test_before_the_first_step_there_is_no_average() -> None:
     model = compile_model(text=text)
     assert np.any(model.weights["y.kernel"])
     assert np.any(model.predict(X))
+
+
+TEXT = """
+input x: float32[3]
+output y = x -> Dense(1) { loss = mse }
+train { optimizer = sgd(0.05), batch_size = 4, epochs = 4, seed = 2, ema = 0.9, checkpoint = every }
+"""
+
+
+def test_a_checkpoint_that_is_used_has_the_averages_and_one_that_goes_on_the_weights(tmp_path: Path) -> None:
+    whole = compile_model(text=TEXT)
+    whole.fit(X, Y, verbose=False)
+    part = compile_model(text=TEXT)
+    latest = tmp_path / "latest.safetensors"
+    saved = SavedModel(part.spec, part.plan, {}, part.train_config, part.outputs)
+    samples = from_arrays(part.plan, part.outputs, X, Y)
+
+    def end(epoch: Epoch) -> None:
+        if epoch.number == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        train.fit(part.session, samples, None, part.train_config, on_epoch=end,
+                  checkpoints=Checkpoints(part.train_config, saved, latest, tmp_path / "best"))
+    raw = modelfile.load(latest).variables
+    used = load(latest)
+    np.testing.assert_array_equal(used.weights["y.kernel"], raw["y.kernel.average"])
+    assert (raw["y.kernel"] != raw["y.kernel.average"]).any()
+    expected = X @ raw["y.kernel.average"] + raw["y.bias.average"]
+    np.testing.assert_allclose(used.predict(X), expected, rtol=1e-5)
+    stopped_there = compile_model(text=TEXT, epochs=2)
+    stopped_there.fit(X, Y, verbose=False)
+    np.testing.assert_array_equal(used.predict(X), stopped_there.predict(X))
+
+    again, moment = load_checkpoint(latest)
+    session = ReferenceRuntime().prepare(again.plan)
+    train.fit(session, samples, None, again.train, resume=moment)
+    assert {name: value.tobytes() for name, value in modelfile.variables_of(session).items()} == {
+        name: value.tobytes() for name, value in modelfile.variables_of(whole.session).items()}
+
+
+def test_a_checkpoint_before_the_first_step_has_the_weights_that_training_begins_with(tmp_path: Path) -> None:
+    model = compile_model(text=TEXT)
+    variables = modelfile.variables_of(model.session)
+    progress = {"epoch": 0}
+    saved = SavedModel(model.spec, model.plan, variables, model.train_config, model.outputs, progress=progress)
+    modelfile.save(tmp_path / "begun", saved)
+    np.testing.assert_array_equal(load(tmp_path / "begun").weights["y.kernel"], variables["y.kernel"])

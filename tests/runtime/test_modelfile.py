@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import struct
 from collections.abc import Callable
@@ -123,6 +124,59 @@ def test_other_tensors_spec_or_plan_are_refused(saved: Path, tmp_path: Path) -> 
     content[-1] ^= 1
     (tmp_path / "bits").write_bytes(content)
     assert code_of(tmp_path / "bits") == "E0924"
+
+
+def rehashed(metadata: dict[str, str]) -> None:
+    """Give settings the hash that the nnc would have given them that wrote them."""
+    written = ("nnc_format", "nnc_version", "params", "train", "outputs", "history", "vocabularies", "provenance",
+               "progress")
+    text = "\0".join(metadata[key] for key in written if key in metadata)
+    metadata["settings_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_settings_that_are_younger_than_a_file_have_their_defaults(saved: Path, tmp_path: Path) -> None:
+    def age(metadata: dict[str, str]) -> None:
+        train, outputs = json.loads(metadata["train"]), json.loads(metadata["outputs"])
+        for key in ("accumulate", "ema", "precision"):
+            del train[key]
+        del outputs[0]["sample_weight"]
+        metadata |= {"train": json.dumps(train), "outputs": json.dumps(outputs)}
+        for key in ("vocabularies", "provenance", "progress"):
+            del metadata[key]
+        rehashed(metadata)
+
+    old = modelfile.load(rewritten(saved, tmp_path / "old", age))
+    new = modelfile.load(saved)
+    assert (old.train, old.outputs, old.variables.keys()) == (new.train, new.outputs, new.variables.keys())
+    assert (old.vocabularies, old.provenance, old.progress) == ({}, {}, {})
+    x = np.ones((2, 2))
+    np.testing.assert_array_equal(nnc.load(tmp_path / "old").predict(x), nnc.load(saved).predict(x))
+
+
+def test_a_setting_that_never_had_a_default_must_be_there(saved: Path, tmp_path: Path) -> None:
+    def lose(metadata: dict[str, str]) -> None:
+        metadata["train"] = json.dumps({k: v for k, v in json.loads(metadata["train"]).items() if k != "optimizer"})
+        rehashed(metadata)
+
+    assert code_of(rewritten(saved, tmp_path / "lost", lose)) == "E0924"
+
+
+@pytest.mark.parametrize("key", ["train", "outputs"])
+def test_a_setting_that_this_nnc_does_not_know_is_refused(saved: Path, tmp_path: Path, key: str) -> None:
+    def add(metadata: dict[str, str]) -> None:
+        value = json.loads(metadata[key])
+        (value if key == "train" else value[0])["momentum_of_time"] = 3
+        metadata |= {key: json.dumps(value)}
+        rehashed(metadata)
+
+    with pytest.raises(NncError, match="it has the setting `momentum_of_time`") as caught:
+        modelfile.load(rewritten(saved, tmp_path / "new", add))
+    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == ["E0923"]
+
+
+@pytest.mark.parametrize("key", ["vocabularies", "progress"])
+def test_settings_that_are_taken_away_are_missed(saved: Path, tmp_path: Path, key: str) -> None:
+    assert code_of(rewritten(saved, tmp_path / "lost", lambda metadata: metadata.pop(key) and None)) == "E0924"
 
 
 def test_a_plan_that_needs_other_tensors_is_refused(saved: Path, tmp_path: Path) -> None:
