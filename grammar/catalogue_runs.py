@@ -44,6 +44,17 @@ what data may differ. Lines marked `-` are in the model's spec alone, lines mark
     nnc run new.nn --from old.safetensors --partial     those with the same name and shape, which are listed
 """,
     ),
+    "E0844": Explanation(
+        "another process is at work in the folder",
+        """
+Two runs in one folder would write over each other's checkpoints, so a run locks its folder until it ends. The lock goes
+with its process, even with one that is killed: nothing needs to be removed by hand.
+
+    nnc run digits --run out       still under way in another window
+    nnc run --resume out           refused until that ends
+    nnc run digits --run out2      a folder of its own
+""",
+    ),
     "E0926": Explanation(
         "the data changed since the run began",
         """

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from nnc.grammar.diagnostics import Diagnostic, UsageError
 
 from .history import Epoch, History
+from .lock import lock
 from .whole_file import write_whole
 
 CHECKPOINTS = "checkpoints"
@@ -39,15 +41,41 @@ class RunFolder:
         """The checkpoint of the best epoch, where the spec asks for it."""
         return self.path / CHECKPOINTS / "best.safetensors"
 
-    def create(self) -> None:
-        """Make the folder. Raises: UsageError E0840 if there is a run in it, E0807 if it cannot be made."""
-        if self.latest.exists() or self.model.exists():
-            helps = (f"go on with it: `nnc run --resume {self.path}`", "or choose another folder")
-            raise UsageError(Diagnostic("E0840", f"there is a run in `{self.path}` already", helps=helps))
+    @classmethod
+    def around(cls, checkpoint: Path) -> RunFolder | None:
+        """The folder of the run that wrote a checkpoint, unless that run had none."""
+        return cls(checkpoint.parent.parent) if checkpoint.parent.name == CHECKPOINTS else None
+
+    @property
+    def has_run(self) -> bool:
+        """Whether there is a run to go on with, or its result."""
+        return self.latest.exists() or self.model.exists()
+
+    @contextmanager
+    def new(self) -> Iterator[None]:
+        """Make the folder, and keep other processes out of it within the block.
+
+        Raises: UsageError E0840 if there is a run in it, E0844 if another process has it, E0807 if it cannot be made.
+        """
+        self._refuse_run()
         try:
             (self.path / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _unwritable(self.path, error) from None
+        with lock(self.path):
+            self._refuse_run()    # which another process may have made and ended since
+            yield
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """Keep other processes out of the folder within the block. Raises: UsageError E0844, E0807."""
+        with lock(self.path):
+            yield
+
+    def _refuse_run(self) -> None:
+        if self.has_run:
+            helps = (f"go on with it: `nnc run --resume {self.path}`", "or choose another folder")
+            raise UsageError(Diagnostic("E0840", f"there is a run in `{self.path}` already", helps=helps))
 
     def write_split(self, lines: Iterable[str]) -> None:
         """Write `split.csv`: which rows are in which part. Raises: UsageError E0807."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
     _check_usage(arguments)
     from .training import carry_out
 
-    job = _resumed(arguments) if arguments.resume is not None else _new(arguments)
-    return carry_out(dataclasses.replace(job, as_json=arguments.json, draws=arguments.plot or None))
+    with ExitStack() as held:    # the lock of the folder, until all is written
+        job = _resumed(arguments, held) if arguments.resume is not None else _new(arguments, held)
+        return carry_out(dataclasses.replace(job, as_json=arguments.json, draws=arguments.plot or None))
 
 
 def _check_usage(arguments: argparse.Namespace) -> None:
@@ -83,7 +85,7 @@ def _check_drawing() -> None:
 
 
 # --- a new run ------------------------------------------------------------------------------------------------------
-def _new(arguments: argparse.Namespace) -> Job:
+def _new(arguments: argparse.Namespace, held: ExitStack) -> Job:
     from nnc import __version__
     from nnc.compiler.pipeline import compile_source
     from nnc.model import Model
@@ -111,7 +113,7 @@ def _new(arguments: argparse.Namespace) -> Job:
         is_adapted = carry_weights(
             arguments.from_model, model.session, model.spec, model.params, takes_part=arguments.partial)
     if places.folder is not None:
-        places.folder.create()
+        held.enter_context(places.folder.new())
     made_of = provenance(__version__, compiled.plan.seed, data_hashes(network.data, base))
     going_on = {"run": {"data": str(base.resolve()), "model": str(places.model.resolve())}}
     saved = SavedModel(
@@ -166,17 +168,20 @@ def _check_trainable(network: Network) -> None:
 
 
 # --- going on -------------------------------------------------------------------------------------------------------
-def _resumed(arguments: argparse.Namespace) -> Job:
+def _resumed(arguments: argparse.Namespace, held: ExitStack) -> Job:
     from nnc.model import Model
     from nnc.runtime import data
     from nnc.runtime.checkpoint import load_checkpoint
     from nnc.runtime.provenance import data_hashes, refuse_other_data
     from nnc.runtime.reference import ReferenceRuntime
+    from nnc.runtime.rundir import RunFolder
 
     from .models import OpenModel
     from .training import Job
 
     latest = _latest(Path(arguments.resume))
+    if (folder := RunFolder.around(latest)) is not None:
+        held.enter_context(folder.again())
     saved, moment = load_checkpoint(latest)
     begun = _begun(saved, latest)
     compiled = OpenModel(str(latest), latest, saved).compiled()

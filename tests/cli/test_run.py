@@ -221,6 +221,26 @@ def test_kill_9_at_twenty_random_moments_loses_nothing(here: Path) -> None:
     assert [path.name for path in (out / "checkpoints").iterdir()] == ["latest.safetensors"]
 
 
+def test_two_processes_do_not_share_a_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "flowers.nn").write_text(SPEC.replace("epochs = 6", "epochs = 100000"))
+    process = started("flowers.nn", "--run", "out")
+    assert process.stderr is not None
+    while "epoch" not in process.stderr.readline():
+        pass
+    for arguments in (["--resume", "out"], ["--resume", "out/checkpoints/latest.safetensors"]):
+        assert cli.main(["run", *arguments]) == 2
+        told = capsys.readouterr().err
+        assert "error[E0844]" in told
+        assert f"it is process {process.pid}" in told
+    process.send_signal(signal.SIGINT)
+    process.stderr.read()
+    assert process.wait() == 130
+    assert not (here / "out" / ".lock").exists()
+    done = len(figures(here / "out"))
+    assert cli.main(["run", "--resume", "out", "--epochs", str(done + 1)]) == 0
+    assert len(figures(here / "out")) == done + 1
+
+
 # --- beginning with a model's weights -------------------------------------------------------------------------------
 def test_a_run_begins_with_a_models_weights(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", "flowers.nn", "-o", "first.safetensors"]) == 0
