@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.grammar.diagnostics import Diagnostic
 from nnc.runtime.protocol import Array
 
 from .source import Request
@@ -24,14 +24,17 @@ class Column:
     """One column while its cells arrive. `add` gives a block as numbers: NaN or, of a text, -1 where none is.
 
     `problem` is the first cell that cannot be, with a count in `guilty`. A column that may hold texts keeps a list of
-    words until `finish` tells whether all of them are numbers after all.
+    words until `finish` tells whether all of them are numbers after all. is_text: whether the file says that it holds
+    texts, none of which is a number in disguise, or that it holds numbers; None where it does not say.
     """
 
-    def __init__(self, request: Request, key: str, place_of: Callable[[int], str]) -> None:
-        self._request, self._key, self._place_of = request, key, place_of
+    def __init__(
+        self, request: Request, key: str, place_of: Callable[[int], str], is_text: bool | None = None
+    ) -> None:
+        self._request, self._key, self._place_of, self._is_text = request, key, place_of, is_text
         categories = request.options.get("categories", ())
         self.is_forced = isinstance(categories, tuple) and key in categories
-        self.is_coded = key in request.texts or self.is_forced
+        self.is_coded = self.is_forced or (key in request.texts and is_text is not False)
         self._codes: dict[str, int] = {}
         self._first_rows: list[int] = []
         self._problem: Diagnostic | None = None
@@ -44,20 +47,17 @@ class Column:
         if self.is_coded:
             codes = (self._code(text.strip(), first + k) for k, text in enumerate(cells))
             return np.fromiter(codes, np.int64, len(cells))
+        if self._is_text:
+            return np.array([self._refused(text.strip(), first + k) for k, text in enumerate(cells)])
         try:
             return _numbers(cells)
         except ValueError:
             return np.array([self._number(text.strip(), first + k) for k, text in enumerate(cells)])
 
-    def codes(self, texts: Iterable[str]) -> tuple[Array, tuple[str, ...]]:
-        """A whole column of texts, none of which is a number in disguise. Raises: DataError E0710, E0711."""
-        if not self.is_coded:
-            row, text = next(((row, text) for row, text in enumerate(texts) if not is_missing(text)), (0, ""))
-            self._complain(text, row)
-        found = self.add(texts, 0) if self.is_coded else np.empty(0, np.int64)
-        if self._problem is not None:
-            raise DataError(_counted(self._problem, self._guilty))
-        return found, tuple(self._codes)
+    def note_gaps(self, gaps: Array, first: int) -> None:
+        """`gaps` tells of the next cells, which are no texts, whether one is missing; the first is row `first`."""
+        for row in np.flatnonzero(gaps):
+            self._note_missing("", first + int(row))
 
     def _code(self, text: str, row: int) -> int:
         code = self._codes.get(text)
@@ -73,6 +73,10 @@ class Column:
         value = as_number(text)
         if value is not None:
             return value
+        return self._refused(text, row)
+
+    def _refused(self, text: str, row: int) -> float:
+        """What stands for a cell that is no number, which is noted."""
         if is_missing(text):
             self._note_missing(text, row)
         else:
@@ -106,11 +110,13 @@ class Column:
         if not self.is_coded:
             return None, (), []
         words = tuple(self._codes)
+        if not words:
+            return np.empty(0), (), []                  # every cell is missing
         numbers = [as_number(word) for word in words]
-        if self.is_forced or (words and all(number is None for number in numbers)):
+        if self.is_forced or self._is_text or all(number is None for number in numbers):
             return None, words, []
         if None not in numbers:
-            return (_numbers(words) if words else np.empty(0)), (), []
+            return _numbers(words), (), []
         return None, (), [self._mixed(words, numbers)]
 
     def _mixed(self, words: tuple[str, ...], numbers: list[float | None]) -> Diagnostic:

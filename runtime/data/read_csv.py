@@ -17,7 +17,7 @@ from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.runtime.protocol import Feed
 
 from .columns import Column, as_number
-from .source import Contents, Request, expand, missing_key, unreadable
+from .source import Contents, Request, expand, unreadable, unusable
 from .spool import Table
 
 BLOCK_ROWS: Final = 4096
@@ -48,16 +48,8 @@ def _wanted(request: Request, header: tuple[str, ...], separator: str) -> dict[s
     """Column name -> position of every wanted column that is there."""
     if not header:
         raise DataError(Diagnostic("E0707", f"`{request.name}` is empty", place=request.name))
-    problems = []
-    helps = _header_helps(header, separator)
     keys = expand(request.keys, header)
-    for key in keys:
-        if header.count(key) > 1:
-            text = f"`{request.name}` has {header.count(key)} columns named `{key}`"
-            rename = "give each column a name of its own"
-            problems.append(Diagnostic("E0703", text, place=f"{request.name}, line 1", helps=(rename,)))
-        elif key not in header:
-            problems.append(missing_key(request, key, header, "column", *helps))
+    problems = unusable(request, keys, header, f"{request.name}, line 1", _header_helps(header, separator))
     if problems:
         raise DataError(*problems)
     present = [key for key in request.optional if header.count(key) == 1]

@@ -1,6 +1,6 @@
 """Reads IDX files, the format of MNIST: a magic number, the shape, then the elements, big-endian; plain or gzipped.
 
-A plain file is memory-mapped, a large one is read row by row; a gzipped one is unpacked straight into its array, once.
+A plain file is memory-mapped, a large one is read row by row; a gzipped one is unpacked once (`spool.py`).
 Source: http://yann.lecun.com/exdb/mnist, "THE IDX FILE FORMAT".
 """
 
@@ -10,14 +10,13 @@ import gzip
 import struct
 import zlib
 from math import prod
-from typing import BinaryIO, Final, cast
+from typing import Final
 
 import numpy as np
 
-from nnc.runtime.protocol import Array
-
 from . import stream
 from .source import Contents, Request, unreadable
+from .spool import Unpacking, torn, unpack
 
 _DTYPES: Final = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -29,13 +28,14 @@ def read_idx(request: Request) -> Contents:
         zipped = file.read(2) == _GZIP_MAGIC
     try:
         if zipped:
-            with gzip.open(request.path, "rb") as unpacked:
-                return Contents({"": _unpack(request, cast(BinaryIO, unpacked))})
+            with gzip.open(request.path, "rb") as packed:
+                dtype, shape, _ = _read_head(request, packed)
+                return Contents({"": unpack(request, packed, shape, dtype)})
         with request.path.open("rb") as file:
             dtype, shape, offset = _read_head(request, file)
         size = request.path.stat().st_size - offset
         if size != prod(shape) * dtype.itemsize:
-            raise _wrong_size(request, prod(shape) * dtype.itemsize, size)
+            raise torn(request, prod(shape) * dtype.itemsize, size)
         if not prod(shape):
             return Contents({"": np.empty(shape, dtype)})
         if size > stream.STREAMED_FROM:
@@ -45,19 +45,7 @@ def read_idx(request: Request) -> Contents:
         raise unreadable(request, f"is damaged: {error}") from None
 
 
-def _unpack(request: Request, file: BinaryIO) -> Array:
-    dtype, shape, _ = _read_head(request, file)
-    expected = prod(shape) * dtype.itemsize
-    # a header of 2**32 rows in a short file must not take memory: the array grows only as bytes arrive
-    data = bytearray()
-    while len(data) < expected and (piece := file.read(min(1 << 22, expected - len(data)))):
-        data += piece
-    if len(data) != expected or file.read(1):
-        raise _wrong_size(request, expected, len(data) if len(data) < expected else len(data) + 1)
-    return np.frombuffer(data, dtype).reshape(shape)
-
-
-def _read_head(request: Request, file: BinaryIO) -> tuple[np.dtype[np.generic], tuple[int, ...], int]:
+def _read_head(request: Request, file: Unpacking) -> tuple[np.dtype[np.generic], tuple[int, ...], int]:
     """Element type, shape, and where the elements start."""
     head = file.read(4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _DTYPES or head[3] == 0:
@@ -66,8 +54,3 @@ def _read_head(request: Request, file: BinaryIO) -> tuple[np.dtype[np.generic], 
     if len(sizes) < 4 * head[3]:
         raise unreadable(request, "ends within its header")
     return np.dtype(_DTYPES[head[2]]), struct.unpack(f">{head[3]}I", sizes), 4 + len(sizes)
-
-
-def _wrong_size(request: Request, expected: int, found: int) -> Exception:
-    there = f"{found:,} are there" if found < expected else "more are there"
-    return unreadable(request, f"is torn: its header promises {expected:,} bytes of elements, and {there}")

@@ -1,4 +1,7 @@
-"""Reads NumPy's own files, `.npy` and `.npz`. What is large is read row by row, where its rows lie one after another.
+"""Reads NumPy's own files, `.npy` and `.npz`. What is large is read row by row.
+
+An array whose rows do not lie one after another in the file, since it is compressed or in Fortran order, is copied
+first to a temporary file in which they do (`spool.py`).
 
 Pickled objects are refused: reading data never executes anything.
 """
@@ -10,7 +13,7 @@ import zipfile
 import zlib
 from math import prod
 from tokenize import TokenError
-from typing import BinaryIO, Final
+from typing import IO, Any, Final
 
 import numpy as np
 
@@ -19,11 +22,12 @@ from nnc.runtime.protocol import Array, Feed
 
 from . import stream
 from .source import Contents, Request, missing_key, unreadable
+from .spool import rows_first, unpack
 from .stream import FileRows
 
 # all that NumPy lets through from a header it cannot parse or a size that no memory holds
 _DAMAGED = (ValueError, OSError, EOFError, KeyError, SyntaxError, TokenError, MemoryError, OverflowError,
-            NotImplementedError, zipfile.BadZipFile, zlib.error)
+            RuntimeError, zipfile.BadZipFile, zlib.error)
 _LOCAL_HEADER: Final = 30       # bytes before the name of a member, whose length and that of its extras end them
 
 
@@ -52,22 +56,26 @@ def read_npz(request: Request) -> Contents:
             names = tuple(archive.files)
             _refuse_missing(request, names)
             wanted = [key for key in dict.fromkeys((*request.keys, *request.optional)) if key in names]
-            large = {key: rows for key in wanted if (rows := _large_member(request, key)) is not None}
-            arrays: dict[str, Feed] = {key: large[key] if key in large else archive[key] for key in wanted}
+            arrays: dict[str, Feed] = {}
+            for key in dict.fromkeys((*wanted, *names)) if len(names) == 1 else wanted:
+                rows = _large_member(request, key)
+                arrays[key] = archive[key] if rows is None else rows
             if len(names) == 1:
-                only = arrays.get(names[0], _large_member(request, names[0]))
-                arrays[""] = archive[names[0]] if only is None else only
+                arrays[""] = arrays[names[0]]
     except _DAMAGED as error:
         raise unreadable(request, f"is no readable .npz file: {_reason(error)}") from None
     return Contents(arrays, names)
 
 
-def _large_member(request: Request, key: str) -> FileRows | None:
-    """An array of an archive that is stored uncompressed and is too large to be read ahead."""
+def _large_member(request: Request, key: str) -> Feed | None:
+    """An array of an archive that is too large to be read ahead; None if it is small, or no array of numbers."""
     with zipfile.ZipFile(request.path) as archive:
         found = [info for info in archive.infolist() if info.filename.removesuffix(".npy") == key]
-    if len(found) != 1 or found[0].compress_type != zipfile.ZIP_STORED or found[0].file_size <= stream.STREAMED_FROM:
-        return None
+        if len(found) != 1 or found[0].file_size <= stream.STREAMED_FROM:
+            return None
+        if found[0].compress_type != zipfile.ZIP_STORED:
+            with archive.open(found[0]) as member:
+                return _unpacked(request, member)
     with request.path.open("rb") as file:
         file.seek(found[0].header_offset)
         head = file.read(_LOCAL_HEADER)
@@ -77,22 +85,41 @@ def _large_member(request: Request, key: str) -> FileRows | None:
         return _rows_in(request, file, start, start + found[0].file_size)
 
 
-def _rows_in(request: Request, file: BinaryIO, start: int, end: int) -> FileRows | None:
+def _rows_in(request: Request, file: IO[bytes], start: int, end: int) -> FileRows | None:
     """The rows of an array in NumPy's format that fills the bytes from `start` to `end` of a file.
 
-    None if they do not lie one after another. Raises: ValueError for anything but such an array.
+    None for an array of anything but numbers. Raises: ValueError for what is no array, DataError E0702 (disk full).
     """
     file.seek(start)
+    if (head := _read_head(file)) is None:
+        return None
+    shape, is_fortran, dtype = head
+    if end - file.tell() < prod(shape) * dtype.itemsize:
+        raise ValueError(f"it is torn: {prod(shape) * dtype.itemsize:,} bytes of elements are promised")
+    rows = FileRows(request.path, request.name, file.tell(), shape[::-1] if is_fortran else shape, dtype)
+    return rows_first(request, rows) if is_fortran else rows
+
+
+def _unpacked(request: Request, member: IO[bytes]) -> Feed | None:
+    """The same of an array that `member` unpacks. Raises also: DataError E0702 (torn)."""
+    if (head := _read_head(member)) is None:
+        return None
+    shape, is_fortran, dtype = head
+    rows = unpack(request, member, shape[::-1] if is_fortran else shape, dtype)
+    if isinstance(rows, np.ndarray):
+        return rows.T if is_fortran else rows
+    assert isinstance(rows, FileRows)
+    return rows_first(request, rows) if is_fortran else rows
+
+
+def _read_head(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]] | None:
+    """Shape, whether columns come first, and type of elements; None for one number and for what are no numbers."""
     version = np.lib.format.read_magic(file)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if read is None:
         return None
     shape, is_fortran, dtype = read(file)
-    if dtype.hasobject or not shape or (is_fortran and len(shape) > 1):
-        return None
-    if end - file.tell() < prod(shape) * dtype.itemsize:
-        raise ValueError(f"it is torn: {prod(shape) * dtype.itemsize:,} bytes of elements are promised")
-    return FileRows(request.path, request.name, file.tell(), shape, dtype)
+    return None if dtype.hasobject or not shape else (shape, is_fortran and len(shape) > 1, dtype)
 
 
 def _refuse_missing(request: Request, names: tuple[str, ...]) -> None:

@@ -1,17 +1,28 @@
-"""Reads a Parquet file: numbers, or texts as positions in a list. Needs the optional extra `data` (pyarrow)."""
+"""Reads a Parquet file: numbers, or texts as positions in a list. Needs the optional extra `data` (pyarrow).
+
+The file is read batch by batch, whatever the size of its row groups: of each column one page at a time is in memory,
+and of the columns that are wanted as much as `spool.py` lets be there.
+"""
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
 import numpy as np
 
 from nnc.grammar.diagnostics import DataError, Diagnostic
-from nnc.runtime.protocol import Array, Feed
+from nnc.runtime.protocol import Array
 
-from .columns import HELP_MISSING, Column
-from .source import Contents, Request, expand, missing_key, unreadable
+from . import stream
+from .columns import Column
+from .source import Contents, Request, expand, unreadable, unusable
+from .spool import Table
+
+_MOST_ROWS: Final = 1 << 14
+_BUFFER_BYTES: Final = 1 << 24          # of the file, shared by its columns; a page is read through a part of it
 
 
 def read_parquet(request: Request) -> Contents:
@@ -19,52 +30,119 @@ def read_parquet(request: Request) -> Contents:
 
     Raises: DataError E0718 (no pyarrow), E0702, E0703 (no such column), E0710 (text), E0711 (missing value).
     """
-    try:
-        arrow: Any = importlib.import_module("pyarrow")
-        parquet: Any = importlib.import_module("pyarrow.parquet")
-    except ImportError:
-        text = f"`{request.name}` is a Parquet file, and the package that reads them is not installed"
-        raise DataError(Diagnostic("E0718", text, place=request.name, helps=("pip install 'nnc[data]'",))) from None
-    try:
-        file = parquet.ParquetFile(request.path)
-        names = tuple(file.schema_arrow.names)
-        keys = expand(request.keys, names)
-        problems = [missing_key(request, key, names, "column") for key in keys if key not in names]
-        if problems:
-            raise DataError(*problems)
-        wanted = [key for key in dict.fromkeys((*keys, *request.optional)) if key in names]
-        table = file.read(columns=wanted)
-    except (arrow.ArrowException, OSError) as error:
-        raise unreadable(request, f"is no readable Parquet file: {str(error).splitlines()[0]}") from None
-    arrays: dict[str, Feed] = {}
-    words: dict[str, tuple[str, ...]] = {}
+    file = ParquetFile(request)
+    keys = expand(request.keys, file.names)
+    problems = unusable(request, keys, file.names)
+    if problems:
+        raise DataError(*problems)
+    wanted = tuple(dict.fromkeys((*keys, *(key for key in request.optional if file.names.count(key) == 1))))
+    columns: dict[str, ParquetColumn] = {}
     for key in wanted:
         try:
-            arrays[key], found = _column(request, arrow, key, table.column(key))
-            words |= {key: found} if found else {}
+            columns[key] = ParquetColumn(request, file, key)
         except DataError as error:
             problems += error.diagnostics
     if problems:
         raise DataError(*problems)
-    return Contents(arrays, names, is_table=True, words=words)
+    table = Table(request, wanted, expected_bytes=file.rows * len(wanted) * np.dtype(np.float64).itemsize)
+    first = 0
+    for batch in file.batches(wanted):
+        table.append([column.add(batch.column(key), first) for key, column in columns.items()])
+        first += batch.num_rows
+    words: dict[str, tuple[str, ...]] = {}
+    for key, column in columns.items():
+        numbers, texts, wrong = column.finish()
+        problems += wrong
+        if texts:
+            words[key] = texts
+        elif numbers is not None:
+            table.replace(key, numbers)
+    if problems:
+        raise DataError(*problems)
+    return Contents(table.columns(), file.names, is_table=True, words=words)
 
 
-def _column(request: Request, arrow: Any, key: str, column: Any) -> tuple[Array, tuple[str, ...]]:
-    """A column's numbers, or its codes and their words."""
-    cells = Column(request, key, lambda row: f"{request.name}, row {row + 1}, column {key}")
-    kinds = arrow.types
-    if kinds.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    is_text = kinds.is_string(column.type) or kinds.is_large_string(column.type)
-    if is_text or cells.is_forced:
-        values = ("" if cell is None else str(cell) for cell in column.to_pylist())
-        return cells.codes(values)
-    if not (kinds.is_integer(column.type) or kinds.is_floating(column.type) or kinds.is_boolean(column.type)):
-        raise DataError(Diagnostic("E0710", f"column `{key}` holds {column.type} where numbers should be",
-                                   place=f"{request.name}, column {key}"))
-    if column.null_count and not request.may_miss:
-        row = next(i for i, value in enumerate(column) if not value.is_valid)
-        more = (f"and {column.null_count - 1} more in this column",) if column.null_count > 1 else ()
-        raise DataError(Diagnostic("E0711", f"a value is missing in column `{key}`", notes=more,
-                                   place=f"{request.name}, row {row + 1}, column {key}", helps=HELP_MISSING))
-    return np.asarray(column.to_numpy() if not column.null_count else column.cast(arrow.float64()).to_numpy()), ()
+class ParquetFile:
+    """An open file. `names`: of its columns; `rows`: how many it has. Raises: DataError E0718 (no pyarrow), E0702."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        try:
+            self.arrow: Any = importlib.import_module("pyarrow")
+            self._parquet: Any = importlib.import_module("pyarrow.parquet")
+        except ImportError:
+            text = f"`{request.name}` is a Parquet file, and the package that reads them is not installed"
+            helps = ("pip install 'nnc[data]'",)
+            raise DataError(Diagnostic("E0718", text, place=request.name, helps=helps)) from None
+        with self._readable():
+            with self._parquet.ParquetFile(request.path) as file:
+                self._metadata: Any = file.metadata
+                self.schema: Any = file.schema_arrow
+            self.names = tuple(self.schema.names)
+            self.rows = int(self._metadata.num_rows)
+
+    def batches(self, keys: tuple[str, ...]) -> Iterator[Any]:
+        """Columns `keys` as Arrow tables of some thousand rows each. Raises: DataError E0702."""
+        if not keys:
+            return
+        rows = max(1, min(_MOST_ROWS, stream.BLOCK_BYTES // (8 * len(keys))))
+        # without a buffer, and with read-ahead, a whole column of a row group would be in memory at once
+        buffer = max(1 << 12, _BUFFER_BYTES // len(keys))
+        with self._readable(), self._parquet.ParquetFile(
+            self._request.path, metadata=self._metadata, buffer_size=buffer, pre_buffer=False
+        ) as file:
+            for batch in file.iter_batches(batch_size=rows, columns=list(keys), use_threads=False):
+                yield self.arrow.Table.from_batches([batch])
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except (self.arrow.ArrowException, OSError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise unreadable(self._request, f"is no readable Parquet file: {reason}") from None
+
+
+class ParquetColumn:
+    """One column while its cells arrive, as Arrow arrays. Raises: DataError E0710 (neither numbers nor texts)."""
+
+    def __init__(self, request: Request, file: ParquetFile, key: str) -> None:
+        self._request, self._arrow, self._key = request, file.arrow, key
+        kinds, kind = file.arrow.types, file.schema.field(key).type
+        if kinds.is_dictionary(kind):
+            kind = kind.value_type
+        self._type = kind
+        is_text = kinds.is_string(kind) or kinds.is_large_string(kind)
+        is_number = kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind) or kinds.is_null(kind)
+        self._cells = Column(request, key, self._place, is_text)
+        self._is_read_as_text = is_text or self._cells.is_forced
+        if not is_number and not self._is_read_as_text:
+            text = f"column `{key}` holds {kind} where numbers should be"
+            raise DataError(Diagnostic("E0710", text, place=f"{request.name}, column {key}"))
+
+    def add(self, cells: Any, first: int) -> Array:
+        """The next rows, the first of them row `first`: numbers, NaN where one is missing, or positions of texts."""
+        if self._is_read_as_text:
+            return self._cells.add(texts(cells), first)
+        if not cells.null_count:
+            numbers: Array = cells.cast(self._type).to_numpy()
+            return numbers
+        self._cells.note_gaps(cells.is_null().to_numpy(), first)
+        try:
+            filled: Array = cells.cast(self._type).cast(self._arrow.float64()).to_numpy()
+        except self._arrow.ArrowInvalid:
+            text = f"has whole numbers above 2**53 beside missing values in column `{self._key}`"
+            raise unreadable(self._request, text, place=f"{self._request.name}, column {self._key}") from None
+        return filled
+
+    def finish(self) -> tuple[Array | None, tuple[str, ...], list[Diagnostic]]:
+        """As `Column.finish` does."""
+        return self._cells.finish()
+
+    def _place(self, row: int) -> str:
+        return f"{self._request.name}, row {row + 1}, column {self._key}"
+
+
+def texts(cells: Any) -> list[str]:
+    """The cells of an Arrow array as texts, "" for one that is missing."""
+    return ["" if cell is None else str(cell) for cell in cells.to_pylist()]

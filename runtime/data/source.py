@@ -6,7 +6,7 @@ with the file, and where it can the row and the column, of everything it cannot 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,6 +117,24 @@ def missing_key(request: Request, key: str, names: tuple[str, ...], what: str, *
         helps = (f"did you mean {' or '.join(f'`{name}`' for name in near)}?", *helps)
     notes = (f"the file has {shown}" if names else "the file has none",)
     return Diagnostic("E0703", f"`{request.name}` has no {what} `{key}`", place=request.name, notes=notes, helps=helps)
+
+
+def unusable(
+    request: Request, keys: Iterable[str], names: tuple[str, ...], place: str = "", helps: tuple[str, ...] = ()
+) -> list[Diagnostic]:
+    """What is wrong with the wish for columns `keys` of a table with columns `names`: absent, or there twice.
+
+    place: where the file names its columns; helps: what to do if one is absent.
+    """
+    found: list[Diagnostic] = []
+    for key in dict.fromkeys(keys):
+        if key not in names:
+            found.append(missing_key(request, key, names, "column", *helps))
+        elif names.count(key) > 1:
+            text = f"`{request.name}` has {names.count(key)} columns named `{key}`"
+            rename = "give each column a name of its own"
+            found.append(Diagnostic("E0703", text, place=place or request.name, helps=(rename,)))
+    return found
 
 
 def expand(keys: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:

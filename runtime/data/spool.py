@@ -1,7 +1,8 @@
-"""The columns of a table that was text: in memory, or once they are too large for that in a temporary file of numbers.
+"""Samples of files in which no row can be found by its number: text, Parquet, and whatever is compressed.
 
-A line of text cannot be found by its number, so text is read once, in blocks; what does not fit into memory is
-written as float64, row by row, to a file without a name in the directory for temporary files (`TMPDIR`).
+Such a file is read once, from its beginning to its end, into memory. What does not fit there goes piece by piece to a
+file without a name in the directory for temporary files (`TMPDIR`), of which rows are then read by position. Having
+no name, it is gone with the process that wrote it, however that ends.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable
-from typing import IO
+from math import prod
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -21,16 +23,104 @@ from .columns import EXACT
 from .source import Request, unreadable
 from .stream import FileRows, PickedColumns
 
+_PIECE_BYTES: Final = 1 << 22
 
+
+class Unpacking(Protocol):
+    """What gives the bytes of a compressed file in their order."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class Spool:
+    """A temporary file without a name, written from its beginning to its end. Raises: DataError E0702 (disk full)."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        try:
+            self._file = tempfile.TemporaryFile(prefix="nnc-", buffering=0)  # noqa: SIM115 - lives as long as its rows
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def write(self, content: bytes | memoryview) -> None:
+        """Append bytes."""
+        left = memoryview(content)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def rows(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> FileRows:
+        """All that was written, as samples in C order."""
+        return FileRows(os.dup(self._file.fileno()), self._request.name, 0, shape, dtype)
+
+    def _unwritable(self, error: OSError) -> DataError:
+        reason = (error.strerror or "unknown reason").lower()
+        folder = tempfile.tempdir or "a temporary file"
+        text = f"the numbers of `{self._request.name}` cannot be written to {folder}: {reason}"
+        return DataError(Diagnostic("E0702", text, place=self._request.name,
+                                    helps=("set TMPDIR to a directory with more room",)))  # fmt: skip
+
+
+# --- compressed arrays ------------------------------------------------------------------------------------------------
+def unpack(request: Request, packed: Unpacking, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Feed:
+    """The array whose elements, in C order, are all that `packed` still gives.
+
+    A header of 2**32 rows in a short file takes neither memory nor disk: both grow only as bytes arrive.
+    Raises: DataError E0702 (too few bytes, too many, disk full), and what `packed` raises.
+    """
+    expected = prod(shape) * dtype.itemsize
+    spool = Spool(request) if expected > stream.STREAMED_FROM else None
+    content = bytearray()
+    found = 0
+    while found < expected and (piece := packed.read(min(_PIECE_BYTES, expected - found))):
+        found += len(piece)
+        if spool is None:
+            content += piece
+        else:
+            spool.write(piece)
+    if found < expected or packed.read(1):      # to read past the end is also what makes checksums be looked at
+        raise torn(request, expected, found if found < expected else found + 1)
+    return np.frombuffer(content, dtype).reshape(shape) if spool is None else spool.rows(shape, dtype)
+
+
+def torn(request: Request, expected: int, found: int) -> DataError:
+    """The error of a file whose header promises another number of bytes than there are."""
+    there = f"{found:,} are there" if found < expected else "more are there"
+    return unreadable(request, f"is torn: its header promises {expected:,} bytes of elements, and {there}")
+
+
+def rows_first(request: Request, columns: FileRows) -> FileRows:
+    """The transpose of `columns`, an array in Fortran order as it lies in its file, copied in blocks.
+
+    columns: `[..., rows]`, C order. Gives `[rows, ...]`. Raises: DataError E0702 (disk full).
+    """
+    rows, width = columns.shape[-1], prod(columns.shape[:-1])
+    count = max(1, stream.BLOCK_BYTES // max(1, width * columns.dtype.itemsize))
+    spool = Spool(request)
+    for first in range(0, rows, count):
+        block = np.empty((width, min(count, rows - first)), columns.dtype)
+        for column in range(width):
+            columns.read_elements(column * rows + first, block[column])
+        turned = np.ascontiguousarray(block.reshape(*columns.shape[:-1], -1).T)
+        spool.write(turned.reshape(-1).view(np.uint8).data)
+    return spool.rows(columns.shape[::-1], columns.dtype)
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
 class Table:
-    """Columns that grow block by block. `replace` turns codes into the numbers they stand for."""
+    """Columns that grow block by block: arrays of their own in memory, or float64, row by row, in a file.
 
-    def __init__(self, request: Request, keys: tuple[str, ...]) -> None:
+    expected_bytes: as much is known to come. `replace` turns codes into the numbers they stand for.
+    """
+
+    def __init__(self, request: Request, keys: tuple[str, ...], expected_bytes: int = 0) -> None:
         self._request, self._keys = request, keys
         self._pieces: dict[str, list[Array]] = {key: [] for key in keys}
-        self._bytes = 0
+        self._bytes = expected_bytes
         self._rows = 0
-        self._file: IO[bytes] | None = None
+        self._spool: Spool | None = None
         self._numbers: dict[str, Array] = {}
 
     def append(self, block: Iterable[Array]) -> None:
@@ -39,41 +129,35 @@ class Table:
         for key, array in arrays.items():
             self._pieces[key].append(array)
             self._bytes += array.nbytes
-        if self._file is None and self._bytes > stream.STREAMED_FROM:
-            self._file = tempfile.TemporaryFile(prefix="nnc-")  # noqa: SIM115 - lives as long as the rows are read
-        if self._file is not None:
-            self._write_out()
+        if self._spool is None and self._bytes > stream.STREAMED_FROM:
+            self._spool = Spool(self._request)
+        if self._spool is not None:
+            self._write_out(self._spool)
 
     def replace(self, key: str, numbers: Array) -> None:
         """Code k of a column stands for numbers[k], and -1 for a missing value."""
-        if self._file is None:
+        if self._spool is None:
             self._pieces[key] = [_looked_up(codes, numbers) for codes in self._pieces[key]]
         else:
             self._numbers[key] = _with_gap(numbers)
 
     def columns(self) -> dict[str, Feed]:
-        """The whole columns."""
-        if self._file is None:
-            return {key: np.concatenate(parts) if parts else np.empty(0) for key, parts in self._pieces.items()}
-        self._file.flush()
-        shape = (self._rows, len(self._keys))
-        table = FileRows(os.dup(self._file.fileno()), self._request.name, 0, shape, np.dtype(np.float64))
+        """The whole columns. They leave the table, so that two copies of all never exist at once."""
+        if self._spool is None:
+            whole: dict[str, Feed] = {}
+            for key in self._keys:
+                parts = self._pieces.pop(key)
+                whole[key] = np.concatenate(parts) if parts else np.empty(0)
+            return whole
+        table = self._spool.rows((self._rows, len(self._keys)), np.dtype(np.float64))
         return {key: PickedColumns(table, (k,), (self._numbers.get(key),)) for k, key in enumerate(self._keys)}
 
-    def _write_out(self) -> None:
-        assert self._file is not None
+    def _write_out(self, spool: Spool) -> None:
         for block in zip(*self._pieces.values(), strict=True):
-            if any(array.dtype.kind == "i" and np.any(np.abs(array) >= EXACT) for array in block):
+            if any(array.dtype.kind in "iu" and np.any(np.abs(array) >= EXACT) for array in block):
                 raise unreadable(self._request, "holds whole numbers above 2**53 and is too large for memory",
-                                 "convert it to .npy files")
-            try:
-                self._file.write(np.stack(block, axis=1, dtype=np.float64).tobytes())
-            except OSError as error:
-                reason = (error.strerror or "unknown reason").lower()
-                folder = tempfile.gettempdir()
-                text = f"the numbers of `{self._request.name}` cannot be written to {folder}: {reason}"
-                raise DataError(Diagnostic("E0702", text, place=self._request.name,
-                                           helps=("set TMPDIR to a directory with more room",))) from None
+                                 "convert it to .npy files")  # fmt: skip
+            spool.write(np.stack(block, axis=1, dtype=np.float64).data.cast("B"))
             self._rows += len(block[0])
         for parts in self._pieces.values():
             parts.clear()

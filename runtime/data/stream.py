@@ -58,14 +58,23 @@ class FileRows:
         if os.preadv(self._file, places, position) == len(places) * self._row_bytes:
             return
         for number, place in enumerate(places):     # a read may end early, and at a network's file often does
-            done = 0
-            while done < len(place):
-                piece = os.pread(self._file, len(place) - done, position + number * self._row_bytes + done)
-                if not piece:
-                    text = f"`{self._name}` became shorter while it was read"
-                    raise DataError(Diagnostic("E0702", text, place=f"{self._name}, row {row + number + 1}"))
-                place[done : done + len(piece)] = piece
-                done += len(piece)
+            self._fill(row + number, position + number * self._row_bytes, place)
+
+    def read_elements(self, first: int, out: Array) -> None:
+        """The elements from `first` on, all samples' counted on, into an array in C order."""
+        row = first // max(1, prod(self.shape[1:]))
+        self._fill(row, self._offset + first * self.dtype.itemsize, out.reshape(-1).view(np.uint8).data)
+
+    def _fill(self, row: int, position: int, place: memoryview) -> None:
+        """The bytes from `position` on, which begin in row `row`."""
+        done = 0
+        while done < len(place):
+            piece = os.pread(self._file, len(place) - done, position + done)
+            if not piece:
+                text = f"`{self._name}` became shorter while it was read"
+                raise DataError(Diagnostic("E0702", text, place=f"{self._name}, row {row + 1}"))
+            place[done : done + len(piece)] = piece
+            done += len(piece)
 
 
 class PickedColumns:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,9 @@ from nnc.compiler.types import BATCH, TensorType
 from nnc.grammar.diagnostics import DataError
 from nnc.runtime.data import Dataset, load, stream
 from nnc.runtime.data.audit import AuditedRows
+from nnc.runtime.data.read_npy import read_npy
+from nnc.runtime.data.read_parquet import read_parquet
+from nnc.runtime.data.source import Request
 from nnc.runtime.data.stream import FileRows, blocks
 
 OUTPUTS = (OutputConfig("kind", "kind", Choice("sparse_categorical_crossentropy")),)
@@ -52,11 +58,27 @@ def write(folder: Path, kind: str, name: str, array: Any) -> Source:
     elif kind == "npz":
         np.savez(path, other=np.zeros(3), **{name: array})
         return Source("npz", path.name, columns=(name,))
+    elif kind == "npz, deflated":
+        np.savez_compressed(path, other=np.zeros(3), **{name: array})
+        return Source("npz", f"{path.name}.npz", columns=(name,))
+    elif kind == "npy, columns first":
+        np.save(path, np.asfortranarray(array))
+        return Source("npy", f"{path.name}.npy")
+    elif kind == "npz, deflated, columns first":
+        np.savez_compressed(path, **{name: np.asfortranarray(array)})
+        return Source("npz", f"{path.name}.npz")
     elif kind == "idx":
         path.write_bytes(idx_bytes(array))
+    elif kind == "idx, gzipped":
+        path.write_bytes(gzip.compress(idx_bytes(array)))
+        return Source("idx", path.name)
     else:
         wide = array if array.ndim > 1 else array[:, np.newaxis]
         names = [f"c{k}" for k in range(wide.shape[1])]
+        if kind == "parquet":
+            arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+            parquet.write_table(arrow.table(dict(zip(names, wide.T, strict=True))), path, row_group_size=7)
+            return Source("parquet", path.name, columns=tuple(names))
         path.write_text("\n".join(",".join(map(str, row)) for row in [names, *wide.tolist()]) + "\n")
         return Source("csv", path.name, OPTIONS["csv"], tuple(names))
     return Source(kind, path.name)
@@ -73,7 +95,11 @@ ORDERS: list[Callable[[np.random.Generator], Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["npy", "npz", "idx", "csv"])
+KINDS = ["npy", "npy, columns first", "npz", "npz, deflated", "npz, deflated, columns first", "idx", "idx, gzipped",
+         "csv", "parquet"]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("stored", "fed"), [("u1", "uint8"), ("f4", "float32"), ("f8", "float32"), ("i4", "float32")])
 def test_rows_from_a_file_are_those_of_the_array(
     tmp_path: Path, streamed: None, kind: str, stored: str, fed: str
@@ -172,7 +198,128 @@ def test_a_torn_file_is_refused_unread(tmp_path: Path, streamed: None, kind: str
     assert {d.code for d in caught.value.diagnostics} == {"E0702"}
 
 
-def test_columns_first_cannot_be_streamed_but_are_read(tmp_path: Path, streamed: None) -> None:
-    found = loaded(tmp_path, "npy", np.asfortranarray(samples("f4")), np.zeros(50, "i4")).train
-    assert isinstance(found.feeds["x"], np.ndarray)
-    np.testing.assert_array_equal(found.feeds["x"], samples("f4"))
+@pytest.mark.parametrize("kind", ["npz, deflated", "idx, gzipped"])
+def test_a_torn_compressed_file_is_refused(tmp_path: Path, streamed: None, kind: str) -> None:
+    source = write(tmp_path, kind, "x", samples("f4"))
+    path = tmp_path / source.path
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    for content in (whole[:-30], whole[:middle], whole[:middle] + b"\xff" * 8 + whole[middle + 8 :]):
+        path.write_bytes(content)
+        with pytest.raises(DataError) as caught:
+            load(DataConfig((("all", (("x", source), ("kind", source))),)), plan(), tmp_path, OUTPUTS)
+        assert {d.code for d in caught.value.diagnostics} == {"E0702"}
+
+
+def test_columns_first_are_turned_in_blocks(tmp_path: Path, streamed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "BLOCK_BYTES", 100)
+    whole = np.arange(7 * 2 * 3 * 5, dtype=">i2").reshape(7, 2, 3, 5)
+    np.save(tmp_path / "a.npy", np.asfortranarray(whole))
+    rows = read_npy(Request(tmp_path / "a.npy", "a.npy")).arrays[""]
+    assert isinstance(rows, FileRows)
+    assert (rows.shape, rows.dtype) == (whole.shape, whole.dtype)
+    np.testing.assert_array_equal(np.concatenate([block for _, block in blocks(rows)]), whole)
+
+
+# --- Parquet ----------------------------------------------------------------------------------------------------------
+def parquet_file(path: Path, row_group_size: int = 7, **columns: Any) -> Any:
+    """Write columns and give the module that reads them."""
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(arrow.table(columns), path, row_group_size=row_group_size)
+    return arrow
+
+
+@pytest.mark.parametrize("limit", [0, 1 << 20])
+def test_texts_and_gaps_of_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    monkeypatch.setattr(stream, "STREAMED_FROM", limit)
+    gaps = [None if i % 5 == 0 else i * 2 for i in range(200)]
+    parquet_file(tmp_path / "t.parquet", p=list(range(200)), q=gaps, r=[i % 2 == 1 for i in range(200)],
+                 kind=["abcd"[i % 4] for i in range(200)])  # fmt: skip
+    bound = (("x", Source("parquet", "t.parquet", OPTIONS["csv"], ("p..r",))),
+             ("kind", Source("parquet", "t.parquet", OPTIONS["csv"])))  # fmt: skip
+    found = load(DataConfig((("all", bound),)), plan(), tmp_path, OUTPUTS)
+    picked = np.array([10, 3, 199, 4])
+    out, classes = (taken(found.train.feeds[name], picked) for name in ("x", "target.kind"))
+    mean = np.mean([i * 2 for i in range(200) if i % 5])
+    np.testing.assert_allclose(out, [[10, mean, 0], [3, 6, 1], [199, 398, 1], [4, 8, 0]], rtol=1e-6)
+    assert classes.tolist() == [2, 3, 3, 0]
+    assert found.vocabularies["kind"] == ("a", "b", "c", "d")
+
+
+def taken(feed: Any, rows: Any) -> Any:
+    if isinstance(feed, np.ndarray):
+        return feed[rows]
+    out = np.empty((len(rows), *feed.shape[1:]), feed.dtype)
+    feed.take(rows, out)
+    return out
+
+
+def test_a_gap_in_parquet_is_named_with_its_row(tmp_path: Path) -> None:
+    parquet_file(tmp_path / "t.parquet", x=[*range(30), None, 1, None], t=[None, *"ab" * 16])
+    with pytest.raises(DataError) as caught:
+        read_parquet(Request(tmp_path / "t.parquet", "t.parquet", ("x", "t"), texts=("t",)))
+    assert [(d.code, d.place) for d in caught.value.diagnostics] == [
+        ("E0711", "t.parquet, row 31, column x"), ("E0711", "t.parquet, row 1, column t")]  # fmt: skip
+    assert caught.value.diagnostics[0].notes[-1] == "and 1 more such value in this column"
+
+
+def test_odd_columns_of_parquet(tmp_path: Path) -> None:
+    """All values missing; whole numbers that float64 cannot hold; texts that look like numbers; two of one name."""
+    arrow = parquet_file(tmp_path / "t.parquet", none=[None] * 3, big=[2**53 + 1, None, 1], digits=["1", "2", "3"])
+    options = {"missing": "mean"}
+
+    def read(key: str, **more: Any) -> Any:
+        return read_parquet(Request(tmp_path / "t.parquet", "t.parquet", (key,), options=options, **more))
+
+    assert np.isnan(read("none").arrays["none"]).all()
+    found = read("digits", texts=("digits",))
+    assert (found.arrays["digits"].tolist(), found.words["digits"]) == ([0, 1, 2], ("1", "2", "3"))
+    for key, code in (("big", "E0702"), ("digits", "E0710")):
+        with pytest.raises(DataError) as caught:
+            read(key)
+        assert caught.value.diagnostics[0].code == code
+    twice = arrow.Table.from_arrays([arrow.array([1]), arrow.array([2])], names=["a", "a"])
+    pytest.importorskip("pyarrow.parquet").write_table(twice, tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="2 columns named"):
+        read("a")
+
+
+# --- where it is kept -------------------------------------------------------------------------------------------------
+SPOOLED = ["csv", "parquet", "npz, deflated", "idx, gzipped", "npy, columns first"]
+
+
+@pytest.mark.parametrize("kind", SPOOLED)
+def test_temporary_files_have_no_name(
+    tmp_path: Path, streamed: None, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """So nothing is left behind by an error, Ctrl-C or `kill -9`."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    train = loaded(tmp_path, kind, samples("f4"), (np.arange(50) % 4).astype("i4")).train
+    assert isinstance(train.feeds["x"], AuditedRows)
+    assert not list((tmp_path / "temporary").iterdir())
+    np.testing.assert_array_equal(taken(train.feeds["x"], np.array([49, 0])), samples("f4")[[49, 0]])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files as Unix does")
+@pytest.mark.parametrize("kind", SPOOLED)
+def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path, streamed: None, kind: str) -> None:
+    import resource
+
+    sources = [write(tmp_path, kind, name, samples("f4", 5000)) for name in ("x", "kind")]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(DataError) as caught:
+            load(DataConfig((("all", (("x", sources[0]), ("kind", sources[1]))),)), plan(), tmp_path, OUTPUTS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    found = caught.value.diagnostics[0]
+    assert (found.code, found.helps) == ("E0702", ("set TMPDIR to a directory with more room",))
+    assert f"cannot be written to {tempfile.gettempdir()}: file too large" in found.message
+
+
+def test_no_directory_for_temporary_files(tmp_path: Path, streamed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(DataError, match="no such file or directory"):
+        loaded(tmp_path, "idx, gzipped", samples("f4"), np.zeros(50, "i4"))
