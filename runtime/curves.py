@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nnc.grammar.diagnostics import Diagnostic, UsageError, missing_package
+
+from .whole_file import write_whole
 
 if TYPE_CHECKING:
     from .history import History
@@ -47,13 +50,12 @@ def draw(history: History) -> Any:
 
 
 def write(figure: Any, path: str | Path) -> None:
-    """Save a figure as `path`'s ending says: `.png`, `.svg`, `.pdf`. Raises: UsageError E0807."""
+    """Save a figure as `path`'s ending says: `.png`, `.svg`, `.pdf`; whole or not at all. Raises: UsageError E0807."""
+    content = io.BytesIO()
     try:
-        figure.savefig(path)
-    except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
-        raise UsageError(Diagnostic("E0807", f"cannot write `{path}`: {reason}")) from None
+        figure.savefig(content, format=Path(path).suffix.removeprefix(".") or "no ending")
     except ValueError:
         endings = ", ".join(f"`.{ending}`" for ending in sorted(figure.canvas.get_supported_filetypes()))
         text = f"cannot write `{path}`: its ending names no format"
         raise UsageError(Diagnostic("E0807", text, notes=(f"there are {endings}",))) from None
+    write_whole(Path(path), content.getvalue())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 from collections.abc import Iterable, Iterator
@@ -12,9 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from nnc.grammar.diagnostics import Diagnostic, UsageError
+from nnc.runtime.protocol import Session
 
+from .checkpoint import NOW_AND_THEN, Checkpoints
 from .history import Epoch, History
 from .lock import lock
+from .modelfile import SavedModel
+from .state import TrainingState
 from .whole_file import write_whole
 
 CHECKPOINTS = "checkpoints"
@@ -74,8 +79,21 @@ class RunFolder:
 
     def _refuse_run(self) -> None:
         if self.has_run:
-            helps = (f"go on with it: `nnc run --resume {self.path}`", "or choose another folder")
+            helps = (
+                f"go on with it: `nnc run --resume {self.path}`, from Python `fit(..., resume=True)`",
+                "or choose another folder",
+            )
             raise UsageError(Diagnostic("E0840", f"there is a run in `{self.path}` already", helps=helps))
+
+    def checkpoints(self, saved: SavedModel, session: Session, moment: TrainingState) -> Checkpoints:
+        """Those that the spec asks for, and one now and then where it does not say; the first as the run begins."""
+        asked = saved.train.checkpoint
+        if all(choice.name != "every" for choice in asked):
+            asked = (*asked, NOW_AND_THEN)
+        found = Checkpoints(dataclasses.replace(saved.train, checkpoint=asked), saved, self.latest, self.best)
+        if not self.latest.exists():
+            found.interrupted(session, moment)
+        return found
 
     def write_split(self, lines: Iterable[str]) -> None:
         """Write `split.csv`: which rows are in which part. Raises: UsageError E0807."""
@@ -104,6 +122,16 @@ class RunFolder:
             self._add_csv(epoch, is_first=(self.path / "history.csv").stat().st_size == 0)
         except OSError as error:
             raise _unwritable(self.path, error) from None
+
+    def draw_curves(self, history: History) -> None:
+        """Write `curves.png` and `curves.svg`, unless there is no epoch yet. Raises: MissingPackageError E0824."""
+        from . import curves
+
+        if not len(history):
+            return
+        figure = curves.draw(history)
+        for ending in ("png", "svg"):
+            curves.write(figure, self.path / f"curves.{ending}")
 
     def _add_csv(self, epoch: Epoch, *, is_first: bool) -> None:
         with (self.path / "history.csv").open("a", encoding="utf-8", newline="") as file:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from nnc.runtime.protocol import Array, Session
@@ -48,6 +48,17 @@ class TrainingState:
         sums = {v.name for v, _ in session.plan.variables if v.role == _ACCUMULATOR}
         found = {name: value for name, value in self.variables.items() if name in sums}
         return found | {f"{_KEPT}{name}": value for name, value in self.kept.items()}
+
+    def until(self, last_epoch: int) -> TrainingState:
+        """The same moment of a training that is to have `last_epoch` epochs, at least those that it has begun."""
+        assert last_epoch >= self.begun_epochs
+        stopped = self.history.stopped if last_epoch == self.epoch else ""
+        return replace(self, last_epoch=last_epoch, history=History(self.history.epochs, stopped))
+
+    @property
+    def begun_epochs(self) -> int:
+        """How many epochs are done, and the one under way if there is one."""
+        return self.epoch + bool(self.rows_done)
 
     @classmethod
     def of(

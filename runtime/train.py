@@ -45,14 +45,17 @@ def fit(
     *,
     first_epoch: int = 0,
     on_epoch: Callable[[Epoch], bool | None] | None = None,
+    on_batch: Callable[[int, float], bool | None] | None = None,
     resume: TrainingState | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> History:
     """Train for `config.epochs` epochs; `first_epoch` are done already (by an earlier call, or in a loaded model).
 
     Normalize layers learn their statistics from `train` before the very first epoch. `on_epoch` is called after each
-    epoch, its validation included. `resume` is a moment of an earlier call, from which training goes on bit for bit to
-    that call's last epoch. `checkpoints` are written as the spec asks, and when the user ends training.
+    epoch, its validation included, `on_batch` after each step, with its number (the first that a model ever does is 1)
+    and its loss; where one returns true, training ends with that epoch or step. `resume` is a moment of an earlier
+    call, from which training goes on bit for bit to that call's last epoch. `checkpoints` are written as the spec asks,
+    and when the user ends training.
     Raises: UsageError E0809 for a plan without a loss; DivergedError E0690 when a loss or a weight becomes NaN or
     infinite, with the variables as before the step that did it; NncError E0691 for a monitored figure that is not
     reported; Interrupted (a KeyboardInterrupt) between two steps, with the history so far.
@@ -64,7 +67,7 @@ def fit(
     if resume is not None:
         write_all(session, resume.variables)
         watchers.restore(resume)
-    run = _Run(session, train, validation, config, listener, watchers, checkpoints, on_epoch)
+    run = _Run(session, train, validation, config, listener, watchers, checkpoints, on_epoch, on_batch)
     run.stand_at(resume, first_epoch)
     with between_steps() as patience:
         run.patience = patience
@@ -81,17 +84,24 @@ def fit(
 
 
 def evaluate(session: Session, samples: Samples, before_step: Callable[[], None] | None = None) -> Report:
-    """Losses, metrics and regularisers of `samples`, with dropout and the like switched off."""
+    """Losses, metrics and regularisers of `samples`, with dropout and the like switched off.
+
+    The sums of an epoch under way are as before in the end, however it comes.
+    """
     _refuse_without_loss(session)
     _bind(session, "evaluate_step", samples)
+    sums = {v.name: session.read(v.name) for v, _ in session.plan.variables if v.role == ACCUMULATOR}
     clear(session)
     scores = Scores(session.plan)
-    for rows in _batches(samples.index, session.plan.batch_size):
-        if before_step is not None:
-            before_step()
-        session.run("evaluate_step", rows)
-        scores.gather(session)
-    return report(session, len(samples), scores)
+    try:
+        for rows in _batches(samples.index, session.plan.batch_size):
+            if before_step is not None:
+                before_step()
+            session.run("evaluate_step", rows)
+            scores.gather(session)
+        return report(session, len(samples), scores)
+    finally:
+        write_all(session, sums)
 
 
 def predict(session: Session, samples: Samples) -> dict[str, Array]:
@@ -147,12 +157,14 @@ class _Run:
     watchers: Watchers
     checkpoints: Checkpoints | None
     on_epoch: Callable[[Epoch], bool | None] | None
+    on_batch: Callable[[int, float], bool | None] | None
     patience: Patience = field(default_factory=Patience)
     history: History = field(default_factory=History)
     epoch: int = 0
     last: int = 0
     rows_done: int = 0
     is_adapted: bool = False
+    end_asked_for: str = ""         # by `on_batch`, within the epoch under way
 
     def stand_at(self, moment: TrainingState | None, first_epoch: int) -> None:
         """Begin with epoch `first_epoch`, or at a moment of an earlier run."""
@@ -188,8 +200,9 @@ class _Run:
             asked = self.on_epoch is not None and self.on_epoch(epoch)
             with averages.in_place_of_weights(self.session):
                 self.history.stopped = self.watchers.look(self.session, epoch, self.listener.note)
-            if asked and not self.history.stopped:
-                self.history.stopped = f"stopped after epoch {epoch.number}: `on_epoch` asked for it"
+            if not self.history.stopped:
+                after_epoch = f"stopped after epoch {epoch.number}: `on_epoch` asked for it" if asked else ""
+                self.history.stopped = self.end_asked_for or after_epoch
             if self.checkpoints is not None:
                 is_last = self.epoch == self.last or bool(self.history.stopped)
                 self.checkpoints.after_epoch(self.session, epoch, self.state, is_last)
@@ -204,18 +217,19 @@ class _Run:
 
     def _epoch(self, guard: Guard) -> Epoch:
         """The rest of an epoch over the training data, then the validation data."""
-        session, count, batch_size = self.session, len(self.train), self.session.plan.batch_size
+        session, batch_size = self.session, self.session.plan.batch_size
         self.listener.begin(self.epoch + 1)
         began = told = time.perf_counter()
         index = self.train.index
         if self.config.shuffle:
-            index = index[epoch_order(count, self.config.seed, self.epoch)]
+            index = index[epoch_order(len(index), self.config.seed, self.epoch)]
         if self.rows_done == 0:
             clear(session)
         guard.begin(self.epoch, index, self.rows_done)
         for rows in _batches(index[self.rows_done :], batch_size):
             session.run("train_step", rows)
             self.rows_done += len(rows)
+            self._tell_batch()
             self._stop_if_asked()
             if self.checkpoints is not None:
                 self.checkpoints.after_step(session, self.state)
@@ -224,22 +238,25 @@ class _Run:
                 guard.look(running.total, self.rows_done)
                 self.listener.update(self.rows_done, running.figures())
                 told = time.perf_counter()
-        whole = report(session, count)
-        guard.look_closely(whole.total, count)
+            if self.end_asked_for:
+                break
+        whole = report(session, self.rows_done)
+        guard.look_closely(whole.total, self.rows_done)
         figures = whole.figures()
         if self.validation is not None:
             figures |= self._validated(self.validation).figures("val_")
         return Epoch(self.epoch + 1, figures, time.perf_counter() - began)
 
     def _validated(self, validation: Samples) -> Report:
-        """The report of the validation data. The epoch's own sums are needed again if the user ends it here."""
-        sums = {v.name: self.session.read(v.name) for v, _ in self.session.plan.variables if v.role == ACCUMULATOR}
-        try:
-            with averages.in_place_of_weights(self.session):
-                return evaluate(self.session, validation, self._stop_if_asked)
-        except Interrupted:
-            write_all(self.session, sums)
-            raise
+        with averages.in_place_of_weights(self.session):
+            return evaluate(self.session, validation, self._stop_if_asked)
+
+    def _tell_batch(self) -> None:
+        if self.on_batch is None:
+            return
+        step, loss = int(self.session.read("step")), float(self.session.fetch("train_step", "loss"))
+        if self.on_batch(step, loss):
+            self.end_asked_for = f"stopped in epoch {self.epoch + 1}, after step {step}: `on_batch` asked for it"
 
     def _stop_if_asked(self) -> None:
         if self.patience.asked:

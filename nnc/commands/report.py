@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from nnc.runtime.metrics import Figure, Report
     from nnc.runtime.protocol import Array
+
+_WIDEST: Final = 40    # classes of a matrix that nobody asked for
 
 
 def report_table(report: Report) -> str:
@@ -19,6 +22,22 @@ def report_table(report: Report) -> str:
         "  ".join([line[0].ljust(widths[0]), *(line[i].rjust(widths[i]) for i in (1, 2, 3))]).rstrip() for line in lines
     )
     return "\n\n".join([figures, *(_matrix(name, table) for name, table in report.tables.items())])
+
+
+def confusion_text(name: str, matrix: Array, names: Sequence[str] = ()) -> str:
+    """The confusion matrix of an output, or of each of its yes/no units, whose `names` stand before them."""
+    if matrix.ndim == 2:
+        return _matrix(name, matrix) if len(matrix) <= _WIDEST else f"{name}: {len(matrix)} classes, too many to print"
+    from nnc.runtime.confusion import unit_name
+
+    cells = [("unit", "true negatives", "false positives", "false negatives", "true positives")]
+    cells += [(unit_name(names, unit), *map(str, table.reshape(-1))) for unit, table in enumerate(matrix)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "  ".join([first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(rest, widths[1:], strict=True))])
+        for first, *rest in cells
+    ]
+    return "\n".join([f"{name} (each unit for itself: yes or no)", *lines])
 
 
 def _matrix(name: str, table: Array) -> str:

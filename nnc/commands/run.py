@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     with ExitStack() as held:    # the lock of the folder, until all is written
         job = _resumed(arguments, held) if arguments.resume is not None else _new(arguments, held)
-        return carry_out(dataclasses.replace(job, as_json=arguments.json, draws=arguments.plot or None))
+        return carry_out(dataclasses.replace(job, as_json=arguments.json, draws=arguments.plot))
 
 
 def _check_usage(arguments: argparse.Namespace) -> None:
@@ -215,11 +215,12 @@ def _begun(saved: SavedModel, latest: Path) -> tuple[Path, Path]:
     """Where the data is and where the model goes, as the run's first command said."""
     try:
         begun = saved.progress["run"]
-        saved.provenance["data_sha256"]["": ""] if False else saved.provenance["data_sha256"].items()
+        saved.provenance["data_sha256"].items()
         return Path(begun["data"]), Path(begun["model"])
     except (KeyError, TypeError, AttributeError):
         text = f"`{latest}` cannot be resumed here: it does not say where its data is"
-        raise DataError(Diagnostic("E0924", text, place=str(latest))) from None
+        helps = ("where a Python program gave the data, it goes on: `model.fit(x, y, folder=..., resume=True)`",)
+        raise DataError(Diagnostic("E0924", text, place=str(latest), helps=helps)) from None
 
 
 def _places_of(resumed: Path, model: Path) -> Places:
@@ -234,12 +235,9 @@ def _places_of(resumed: Path, model: Path) -> Places:
 
 def _until(moment: TrainingState, epochs: int | None) -> TrainingState:
     """The moment of a run that is to have `epochs` epochs in all. Raises UsageError (E0806) if it has more already."""
-    from nnc.runtime.history import History
-
     if epochs is None:
         return moment
-    if epochs < moment.epoch + bool(moment.rows_done):
+    if epochs < moment.begun_epochs:
         raise UsageError(Diagnostic("E0806", f"`--epochs {epochs}` is less than the run has done",
                                     notes=(f"it has done {moment.epoch}",)))
-    stopped = moment.history.stopped if epochs == moment.epoch else ""
-    return dataclasses.replace(moment, last_epoch=epochs, history=History(moment.history.epochs, stopped))
+    return moment.until(epochs)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from nnc.grammar.diagnostics import Diagnostic, UsageError
+from nnc.grammar.diagnostics import Diagnostic, DivergedError, MissingPackageError, NncError, UsageError
 
 from .console import narrate, result, result_line
-from .report import report_json, report_table
+from .report import confusion_text, report_json, report_table
 
 if TYPE_CHECKING:
     from nnc.compiler.pipeline import Compiled
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
     from nnc.runtime.history import Epoch, History
     from nnc.runtime.metrics import Report
     from nnc.runtime.modelfile import SavedModel
+    from nnc.runtime.protocol import Array
     from nnc.runtime.rundir import RunFolder
     from nnc.runtime.state import TrainingState
+
+_NO_PICTURES: Final = "nnc: no pictures without matplotlib: `pip install 'nnc[plot]'`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +79,17 @@ class Job:
     moment: TrainingState
     places: Places
     as_json: bool = False
-    draws: bool | None = None       # None: if matplotlib is there
+    draws: bool = False             # pictures are insisted on; else they are drawn if matplotlib is there
 
 
 def carry_out(job: Job) -> int:
     """Train, evaluate, write; the exit code."""
     from nnc.runtime import train
+    from nnc.runtime.history import History
     from nnc.runtime.progress import progress_for
 
     checkpoints = _checkpoints(job)
+    seen = History(job.moment.history.epochs)
     if job.places.folder is not None:
         job.places.folder.write_split(job.dataset.split_lines())
         job.places.folder.begin_history(job.moment.history)
@@ -91,6 +97,7 @@ def carry_out(job: Job) -> int:
     began = time.perf_counter()
 
     def note(epoch: Epoch) -> None:
+        seen.epochs.append(epoch)
         if job.places.folder is not None:
             job.places.folder.add_epoch(epoch)
         if job.as_json:
@@ -104,7 +111,10 @@ def carry_out(job: Job) -> int:
             on_epoch=note, resume=job.moment, checkpoints=checkpoints,
         )  # fmt: skip
     except KeyboardInterrupt:
-        return _interrupted(job)
+        return _interrupted(job, seen)
+    except DivergedError:
+        _draw_so_far(job, seen)
+        raise
     seconds = time.perf_counter() - began
     part, samples = _evaluated(job.dataset)
     report = train.evaluate(job.model.session, samples)
@@ -115,17 +125,11 @@ def carry_out(job: Job) -> int:
 
 def _checkpoints(job: Job) -> Checkpoints:
     """Those the spec asks for; in a folder also one as it begins, and others now and then."""
-    from nnc.runtime.checkpoint import NOW_AND_THEN, Checkpoints
+    from nnc.runtime.checkpoint import Checkpoints
 
-    asked = job.saved.train.checkpoint
-    in_folder = job.places.folder is not None
-    if in_folder and all(choice.name != "every" for choice in asked):
-        asked = (*asked, NOW_AND_THEN)
-    config = dataclasses.replace(job.saved.train, checkpoint=asked)
-    found = Checkpoints(config, job.saved, job.places.latest, job.places.best)
-    if in_folder and not job.places.latest.exists():
-        found.interrupted(job.model.session, job.moment)
-    return found
+    if job.places.folder is not None:
+        return job.places.folder.checkpoints(job.saved, job.model.session, job.moment)
+    return Checkpoints(job.saved.train, job.saved, job.places.latest, job.places.best)
 
 
 def _opening(job: Job) -> str:
@@ -142,13 +146,28 @@ def _opening(job: Job) -> str:
     return f"{text}\ngoing on after {_epochs(job.moment.epoch)}{within}"
 
 
-def _interrupted(job: Job) -> int:
+def _interrupted(job: Job, seen: History) -> int:
     if job.places.latest.exists():
         narrate(f"nnc: interrupted; where training stands is in {job.places.latest}")
         narrate(f"go on: `{job.places.resume()}`")
     else:
         narrate("nnc: interrupted before the step was done; nothing was saved")
+    _draw_so_far(job, seen)
     return 130
+
+
+def _draw_so_far(job: Job, seen: History) -> None:
+    """The curves of a training that did not get to its end; nothing that goes wrong here hides why it did not."""
+    if job.places.folder is None:
+        return
+    try:
+        job.places.folder.draw_curves(seen)
+    except MissingPackageError:
+        narrate(_NO_PICTURES)
+    except NncError as error:
+        narrate(f"nnc: no pictures: {error.diagnostics[0].message}")
+    except KeyboardInterrupt:
+        narrate("nnc: interrupted again: no pictures")
 
 
 def _evaluated(dataset: Dataset) -> tuple[str, Samples]:
@@ -168,35 +187,52 @@ def _write(job: Job, history: History, part: str, report: Report, samples: Sampl
     modelfile.save(job.places.model, dataclasses.replace(job.saved, variables=variables, history=history, progress={}))
     if job.places.folder is None:
         return
+    from nnc.runtime import confusion
+    from nnc.runtime.prediction.classes import classifiers
     from nnc.runtime.whole_file import write_whole
 
-    write_whole(job.places.folder.path / "summary.txt", _summary(job, history, part, report).encode())
-    _draw(job, job.places.folder, history, samples)
+    found = classifiers(job.saved.plan, job.saved.outputs, job.saved.vocabularies)
+    matrices = confusion.confusion_matrices(job.model.session, samples, found)
+    names = {name: classifier.names or _unit_names(job, name) for name, classifier in found.items()}
+    asked_for = {table.removesuffix(".confusion") for table in report.tables}
+    tables = [
+        confusion_text(f"{name}.confusion", matrix, names[name])
+        for name, matrix in matrices.items()
+        if name not in asked_for
+    ]
+    write_whole(job.places.folder.path / "summary.txt", _summary(job, history, part, report, tables).encode())
+    _draw(job, job.places.folder, history, matrices, names)
 
 
-def _draw(job: Job, folder: RunFolder, history: History, samples: Samples) -> None:
+def _unit_names(job: Job, output: str) -> Sequence[str]:
+    """The columns that an output of several units is compared with, where the data names each of them."""
+    width = next(signature.type.shape[-1] for signature in job.saved.plan.outputs if signature.name == output)
+    target = next((config.target for config in job.saved.outputs if config.name == output), None) or output
+    data = job.compiled.network.data
+    bound = dict(data.groups[0][1]) if data is not None else {}
+    columns = bound[target].columns if target in bound else None
+    return columns if columns is not None and len(columns) == width else ()
+
+
+def _draw(
+    job: Job, folder: RunFolder, history: History, matrices: Mapping[str, Array], names: Mapping[str, Sequence[str]]
+) -> None:
     """The pictures, where there is something to draw them with; a missing one is no reason to fail unless asked for."""
-    from nnc.grammar.diagnostics import MissingPackageError
     from nnc.runtime import confusion, curves
-    from nnc.runtime.prediction.classes import classifiers
 
-    if job.draws is False or not len(history):
+    if not len(history):
         return
     try:
-        figure = curves.draw(history)
-        for ending in ("png", "svg"):
-            curves.write(figure, folder.path / f"curves.{ending}")
-        found = classifiers(job.saved.plan, job.saved.outputs, job.saved.vocabularies)
-        if matrices := confusion.confusion_matrices(job.model.session, samples, found):
-            picture = confusion.draw(matrices, {name: classifier.names for name, classifier in found.items()})
-            curves.write(picture, folder.path / "confusion.png")
+        folder.draw_curves(history)
+        if matrices:
+            curves.write(confusion.draw(matrices, names), folder.path / "confusion.png")
     except MissingPackageError:
         if job.draws:
             raise
-        narrate("nnc: no pictures without matplotlib: `pip install 'nnc[plot]'`")
+        narrate(_NO_PICTURES)
 
 
-def _summary(job: Job, history: History, part: str, report: Report) -> str:
+def _summary(job: Job, history: History, part: str, report: Report, tables: Sequence[str]) -> str:
     from nnc.compiler.emit.summary import summary_text
 
     made_of = job.saved.provenance
@@ -207,6 +243,7 @@ def _summary(job: Job, history: History, part: str, report: Report) -> str:
         _split_text(part, report.rows),
         "",
         report_table(report),
+        *(line for table in tables for line in ("", table)),
         "",
         f"seed {made_of['seed']}; " + ", ".join(f"{name} {version}" for name, version in made_of["versions"].items()),
         *(f"data {path}  sha256 {digest}" for path, digest in made_of["data_sha256"].items()),
