@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from nnc.runtime.prediction import sources
     from nnc.runtime.prediction.table import Binding
 
-HELP = "NAME=@FILE is one input's rows (npy, npz, idx, csv), @FILE (csv, npz) those of all inputs, - is stdin"
+HELP = (
+    "NAME=@FILE is one input's rows (npy, npz, idx, csv, parquet), @FILE (csv, parquet, npz) those of all inputs, "
+    "- is stdin"
+)
 GROUPS = ("all", "train", "test", "validation")
 _EXAMPLES = "write `--input x=@x.npy`, `--input @rows.csv` or, for stdin, `--input -`"
 _TABLES = ("csv", "parquet")
@@ -105,8 +108,9 @@ def _open(
     given: Given, wanted: tuple[str, ...], bindings: Mapping[str, Binding], keys: Mapping[str, tuple[str, ...]],
     stack: ExitStack,
 ) -> list[sources.Source]:  # fmt: skip
+    from nnc.runtime.prediction.cells import ParquetCells
     from nnc.runtime.prediction.sources import ArrayRows, NpyStream
-    from nnc.runtime.prediction.table import CsvRows
+    from nnc.runtime.prediction.table import TableRows, csv_rows
 
     if given.file == "-":
         return _open_stdin(given, wanted, bindings)
@@ -114,22 +118,23 @@ def _open(
     _refuse_absent(path)
     if path.suffix == ".npz":
         return _open_archive(given, wanted, keys, stack)
+    columns = {name: bindings[name] for name in wanted}
     if path.suffix == ".csv":
         text = stack.enter_context(path.open(encoding="utf-8-sig", newline=""))
-        return [CsvRows(text, given.origin, {name: bindings[name] for name in wanted})]
+        return [csv_rows(text, given.origin, columns)]
+    if path.suffix == ".parquet":
+        return [TableRows(ParquetCells(path, given.origin), columns)]
     _refuse_several(given, wanted)
     if path.suffix == ".npy":
         return [NpyStream(wanted[0], stack.enter_context(path.open("rb")), given.origin)]
     if "idx" in path.name:
-        import numpy as np
-
         from nnc.runtime.data.read_idx import read_idx
         from nnc.runtime.data.source import Request
 
         contents = read_idx(Request(path, given.origin))
-        return [ArrayRows(wanted[0], np.asarray(contents.arrays[""]), given.origin)]
+        return [ArrayRows(wanted[0], contents.arrays[""], given.origin)]
     raise DataError(Diagnostic("E0702", f"`{given.file}` is of no kind that can be predicted from", place=given.file,
-                               notes=("expected .npy, .npz, .csv or an IDX file",)))  # fmt: skip
+                               notes=("expected .npy, .npz, .csv, .parquet or an IDX file",)))  # fmt: skip
 
 
 def _open_stdin(
@@ -139,7 +144,7 @@ def _open_stdin(
     import io
 
     from nnc.runtime.prediction.sources import NpyStream
-    from nnc.runtime.prediction.table import CsvRows
+    from nnc.runtime.prediction.table import csv_rows
 
     stream = sys.stdin.buffer
     buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[type-var]
@@ -147,7 +152,7 @@ def _open_stdin(
         _refuse_several(given, wanted)
         return [NpyStream(wanted[0], buffered, given.origin)]
     text = io.TextIOWrapper(buffered, encoding="utf-8-sig", newline="")
-    return [CsvRows(text, given.origin, {name: bindings[name] for name in wanted})]
+    return [csv_rows(text, given.origin, {name: bindings[name] for name in wanted})]
 
 
 def _open_archive(

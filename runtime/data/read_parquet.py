@@ -22,7 +22,7 @@ from .source import Contents, Request, expand, unreadable, unusable
 from .spool import Table
 
 _MOST_ROWS: Final = 1 << 14
-_BUFFER_BYTES: Final = 1 << 24          # of the file, shared by its columns; a page is read through a part of it
+_BUFFER_BYTES: Final = 1 << 22          # of the file, shared by its columns; a page is read through a part of it
 
 
 def read_parquet(request: Request) -> Contents:

@@ -13,7 +13,7 @@ from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.runtime.data.audit import to_feed
 from nnc.runtime.data.slots import input_slots
 from nnc.runtime.data.source import Values
-from nnc.runtime.protocol import Array
+from nnc.runtime.protocol import Array, Feed
 
 _BLOCK_BYTES: Final = 1 << 22
 _MOST_ROWS: Final = 1 << 13
@@ -36,19 +36,24 @@ class Source(Protocol):
 
 
 class ArrayRows:
-    """One input's array, which is there already or memory-mapped."""
+    """One input's array, which is there already, memory-mapped or read by position."""
 
-    def __init__(self, name: str, array: Array, origin: str) -> None:
-        if not array.ndim:
+    def __init__(self, name: str, array: Feed, origin: str) -> None:
+        if not array.shape:
             raise DataError(Diagnostic("E0708", f"`{origin}` holds one number, not a list of samples", place=origin))
         self.names, self.origin, self.rows = (name,), origin, len(array)
         self._array, self._done = array, 0
 
     def take(self, count: int) -> Mapping[str, Values]:
-        """A slice; nothing is copied."""
+        """The next rows; what is there already is not copied."""
         first, self._done = self._done, min(self._done + count, len(self._array))
-        part = self._array[first : self._done]
-        return {self.names[0]: Values(part, self.origin, rows=np.arange(first, self._done))}
+        rows = np.arange(first, self._done)
+        if isinstance(self._array, np.ndarray):
+            part: Array = self._array[first : self._done]
+        else:
+            part = np.empty((len(rows), *self._array.shape[1:]), self._array.dtype)
+            self._array.take(rows, part)
+        return {self.names[0]: Values(part, self.origin, rows=rows)}
 
 
 class NpyStream:
