@@ -13,6 +13,7 @@ from .catalogue_calls import CALLS
 from .catalogue_data import DATA
 from .catalogue_models import MODELS
 from .catalogue_names import NAMES
+from .catalogue_native import NATIVE
 from .catalogue_outputs import OUTPUTS
 from .catalogue_runs import RUNS
 from .catalogue_sections import SECTIONS
@@ -253,4 +254,5 @@ folder, `nnc run SPEC --run DIR`, keeps its checkpoints in DIR/checkpoints:
     nnc run --resume DIR                      right: goes on where the run in DIR stands
 """,
     ),
+    **NATIVE,  # E093
 }

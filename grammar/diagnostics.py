@@ -75,6 +75,12 @@ class DataError(NncError):
     exit_code = 3
 
 
+class ToolchainError(NncError):
+    """A C compiler or a device is missing, or does not do what it must."""
+
+    exit_code = 4
+
+
 class DivergedError(NncError):
     """Training met NaN or infinity."""
 
