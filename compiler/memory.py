@@ -9,7 +9,7 @@ from __future__ import annotations
 from nnc.grammar.diagnostics import BudgetError, UsageError
 
 from .kernels import FusedProgram, FusedPrograms, Value, reads, writes
-from .plan import ROWS_FEED, Body, Buffer, Plan, Program, Reduction, Signature, Step
+from .plan import ROWS_FEED, Body, Bound, Buffer, Plan, Program, Reduction, Signature, Step
 from .planning.budget import auto_without_bound, largest_batch, too_large
 from .planning.layout import Layout, constant_key, lay_out
 from .types import ITEM_SIZE, TensorType
@@ -23,8 +23,11 @@ def plan_memory(
     seed: int,
     batch_size: int | str,
     max_memory_bytes: int | None = None,
+    bounds: tuple[Bound, ...] = (),
 ) -> Plan:
     """The plan for at most `batch_size` rows; "auto": for as many as fit in `max_memory_bytes`.
+
+    bounds: of the inputs' values; of inputs that nothing reads they are left out.
 
     Raises: BudgetError E0910 if the arena would be larger than that; UsageError E0911 for "auto" without a bound.
     """
@@ -37,7 +40,7 @@ def plan_memory(
     layout = lay_out(scheduled, batch_size)
     if max_memory_bytes is not None and layout.arena_bytes > max_memory_bytes:
         raise BudgetError(too_large(scheduled, layout, max_memory_bytes))
-    return _write_plan(scheduled, layout, model, seed)
+    return _write_plan(scheduled, layout, model, seed, bounds)
 
 
 # --- the plan -------------------------------------------------------------------------------------------------------
@@ -79,15 +82,20 @@ class _Buffers:
         return known
 
 
-def _write_plan(scheduled: FusedPrograms, layout: Layout, model: str, seed: int) -> Plan:
+def _write_plan(
+    scheduled: FusedPrograms, layout: Layout, model: str, seed: int, bounds: tuple[Bound, ...]
+) -> Plan:
     buffers = _Buffers(layout)
     variables = tuple(
         (v, buffers.add_fixed(v.name, "variable", v.type, v.layer, v.name, ())) for v in scheduled.variables
     )
     programs = tuple(_write_program(buffers, number, p) for number, p in enumerate(scheduled.programs))
+    inputs, outputs, targets = _signatures(scheduled)
+    fed = {signature.name for signature in inputs}
     return Plan(
         model, seed, layout.batch_size, layout.arena_bytes, variables, tuple(buffers.made), programs,
-        *_signatures(scheduled), scheduled.terms, scheduled.adaptations,
+        inputs, outputs, targets, scheduled.terms, scheduled.adaptations,
+        tuple([bound for bound in bounds if bound.input in fed]),
     )  # fmt: skip
 
 

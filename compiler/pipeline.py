@@ -97,6 +97,7 @@ def _schedule(state: State) -> FusedPrograms:
 
 
 def _plan(state: State) -> Plan:
+    from .bounds import input_bounds
     from .memory import plan_memory
 
     network: Network = state.values["shapes"]
@@ -106,6 +107,7 @@ def _plan(state: State) -> Plan:
         seed=network.train.seed,
         batch_size=network.train.batch_size,
         max_memory_bytes=state.options.max_memory_bytes,
+        bounds=input_bounds(network),
     )
 
 

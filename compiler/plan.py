@@ -124,6 +124,26 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """What a plan asks of the data: every value of `input` is a whole number from 0 to `below` - 1.
+
+    layer, kind: who asks for it, `word_vector` and `Embedding`. Runtimes rely on it: an index of a gather or a
+    scatter_add is the value of an input with an exact bound (`verify_indices.py`), so no kernel has to look.
+    """
+
+    input: str
+    below: int
+    layer: str
+    kind: str
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing beyond is let through. To a `OneHot` the number `below` itself is none of its classes, zeros
+        throughout, and it may stand for all the texts that training did not see."""
+        return self.kind != "OneHot"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything a runtime needs; nothing of the source is needed to run it."""
 
@@ -139,6 +159,7 @@ class Plan:
     targets: tuple[Signature, ...]
     terms: tuple[Term, ...]
     adaptations: tuple[Adaptation, ...] = ()
+    bounds: tuple[Bound, ...] = ()                  # at most one per input and kind
     version: int = PLAN_VERSION
 
     def program(self, name: str) -> Program:

@@ -17,7 +17,7 @@ from nnc.grammar.diagnostics import Diagnostic, NncError
 from .expr import to_text
 from .graph import Adaptation, Term, Variable
 from .options import Choice, Value
-from .plan import PLAN_VERSION, Body, Buffer, Plan, Program, Reduction, Signature, Step
+from .plan import PLAN_VERSION, Body, Bound, Buffer, Plan, Program, Reduction, Signature, Step
 from .planreader import Malformed, Node, read_plan
 
 
@@ -39,6 +39,8 @@ def to_json(plan: Plan) -> str:
         "terms": _lines(map(_term, plan.terms)),
         "adaptations": _lines(map(_adaptation, plan.adaptations)),
     }
+    if plan.bounds:
+        fields["bounds"] = _lines(map(_bound, plan.bounds))
     return "{\n" + ",\n".join(f'"{name}":{fields[name]}' for name in sorted(fields)) + "\n}\n"
 
 
@@ -122,6 +124,10 @@ def _body(body: Body) -> dict[str, object]:
 
 def _signature(signature: Signature) -> object:
     return {"name": signature.name, "type": str(signature.type)}
+
+
+def _bound(bound: Bound) -> object:
+    return {"input": bound.input, "below": bound.below, "layer": bound.layer, "kind": bound.kind}
 
 
 def _term(term: Term) -> object:

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from .expr import Expr, from_text, walk
 from .graph import Adaptation, Attrs, Term, Variable
 from .options import Choice, Value
-from .plan import Body, Buffer, Plan, Program, Reduction, Signature, Statement, Step
+from .plan import Body, Bound, Buffer, Plan, Program, Reduction, Signature, Statement, Step
 from .types import BATCH, ITEM_SIZE, Dim, TensorType
 
 T = TypeVar("T")
@@ -125,7 +125,7 @@ def read_plan(node: Node) -> Plan:
     """The plan that a JSON document holds."""
     node.only(
         "nnc_plan", "model", "seed", "batch_size", "arena_bytes", "variables", "buffers", "programs", "inputs",
-        "outputs", "targets", "terms", "adaptations",
+        "outputs", "targets", "terms", "adaptations", "bounds",
     )  # fmt: skip
     return Plan(
         node.field("model").text(),
@@ -140,6 +140,7 @@ def read_plan(node: Node) -> Plan:
         node.field("targets").each(_read_signature),
         node.field("terms").each(_read_term),
         node.field("adaptations").each(_read_adaptation),
+        node.optional("bounds", []).each(_read_bound),
     )
 
 
@@ -251,6 +252,14 @@ def _read_store(node: Node) -> tuple[int, Expr]:
 def _read_signature(node: Node) -> Signature:
     node.only("name", "type")
     return Signature(node.field("name").text(), node.field("type").type())
+
+
+def _read_bound(node: Node) -> Bound:
+    node.only("input", "below", "layer", "kind")
+    return Bound(
+        node.field("input").text(), node.field("below").integer(), node.field("layer").text(),
+        node.field("kind").text(),
+    )  # fmt: skip
 
 
 def _read_term(node: Node) -> Term:

@@ -18,6 +18,7 @@ from .graph import Term, Variable
 from .options import Choice
 from .plan import ROWS_FEED, Buffer, Plan, Program
 from .types import BATCH, FLOAT_DTYPES, ITEM_SIZE, TensorType
+from .verify_indices import check_bounds, check_indices
 from .verify_memory import MemoryCheck, Region, has_gaps_or_overlaps, region
 from .verify_steps import Unsound, check_step, check_type, require
 
@@ -49,6 +50,7 @@ def _check_plan(plan: Plan) -> None:
     regions = tuple([region(plan.buffers, id) for id in range(len(plan.buffers))])
     _check_fixed(plan)
     _check_variables(plan)
+    check_bounds(plan)
     require(len({program.name for program in plan.programs}) == len(plan.programs), "two programs have one name")
     for program in plan.programs:
         try:
@@ -165,6 +167,7 @@ def _check_program(program: Program, plan: Plan, regions: tuple[Region, ...]) ->
         except Unsound as problem:
             raise Unsound(f"step {number}: {problem}") from None
     MemoryCheck(plan.buffers, regions, plan.batch_size).run(program)
+    check_indices(program, plan)
 
 
 def _check_reports(plan: Plan) -> None:

@@ -79,9 +79,12 @@ TOUR: dict[str, dict[str, str]] = {
         "E0712-nan": "NaN among the inputs",
         "E0709-too-large-for-uint8": "a value that the type cannot hold",
         "E0713-label-outside-the-classes": "labels that count from one",
+        "E0713-index-outside-an-embedding": "a category beyond the rows of its embedding",
+        "E0713-index-outside-one-hot": "categories that count from one",
         "E0714-fractional-label": "a fractional label for classes",
         "E0715-indices-for-one-hot": "class numbers where one-hot rows are expected",
         "E0720-more-texts-than-classes": "Yes and yes are two classes",
+        "E0720-more-texts-than-rows": "more texts than the rows of an embedding",
         "E0719-text-unseen-in-training": "texts that only the test rows have",
     },
     "Spelling of the language": {

@@ -136,7 +136,8 @@ its row and column, and how many there are. Often it stands for a missing value.
         "a target or an index is outside its range",
         """
 A classifier of 10 units knows the classes 0 to 9, and crossentropies compare probabilities from 0 to 1. A target
-beyond has no meaning for the loss. An `Embedding` of 10 rows likewise has the rows 0 to 9 for its input to choose from.
+beyond has no meaning for the loss. An `Embedding` of 10 rows likewise has the rows 0 to 9 for its input to choose from,
+and `OneHot(10)` the places 0 to 9; it does not matter what joins or reshapes the numbers before.
 
     output digit = h -> Dense(10, softmax) { loss = sparse_categorical_crossentropy }
     labels 1 to 10       wrong: subtract 1
@@ -190,15 +191,17 @@ other rows has no number: it is misspelled, or so rare that all its rows were se
 
     csv("cars.csv", unknown = other)    all texts that training did not see share the number after the last known one
 
-With k texts in the training rows the numbers are 0 to k-1, and k for `other`: OneHot(k + 1), Embedding(k + 1, ...).
+With k texts in the training rows the numbers are 0 to k-1, and k for `other`: Embedding(k + 1, ...). To OneHot(k) such
+a text is none of its classes, all zeros; OneHot(k + 1) gives them a place of their own.
 A target has no `other`: stratify the split by it, so that every class is in every part.
 """,
     ),
     "E0720": Explanation(
         "there are more texts than the model has numbers for",
         """
-Each different text is a class of its own, and the output has a unit per class. Perhaps one class is spelled in
-several ways: `Yes`, `yes`. Capital letters count; spaces around a text do not.
+Each different text is a class of its own: the output has a unit per class, and the `OneHot` or `Embedding` of an input
+a number for each. Perhaps one class is spelled in several ways: `Yes`, `yes`. Capital letters count; spaces around a
+text do not.
 
     output species = h -> Dense(2, softmax)    wrong for setosa, versicolor and virginica
     output species = h -> Dense(3, softmax)    right

@@ -81,6 +81,8 @@ class LayerDef:
     infer(arguments, input types) -> type of the value; raises ShapeProblem.
     weights(arguments, input types) -> what it owns.
     expand(builder, arguments, input nodes, expansion) -> node of the value; reads weights with `builder.variable(...)`.
+    Whole numbers that it takes are either below the hyperparameter `counts_below`, become floats, or are passed on as
+    they are (`moves`): so what a layer counts with is always a value of some input, which the data audit sees.
     """
 
     name: str
@@ -92,5 +94,7 @@ class LayerDef:
     min_inputs: int = 1
     max_inputs: int | None = 1
     is_activation: bool = False
+    counts_below: str = ""
+    moves: bool = False
     adapts: bool = False  # learns statistics from the training data before the first step
     alias: str = ""  # a second name: Keras's, where ours is shorter

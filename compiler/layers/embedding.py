@@ -41,16 +41,18 @@ def _expand_embedding(builder: Builder, arguments: Arguments, inputs: tuple[int,
 EMBEDDING = (
     LayerDef(
         name="OneHot",
-        doc="An integer k as a vector that is 1 at k and 0 elsewhere; adds a last axis.",
+        doc="An integer k from 0 to depth - 1 as a vector that is 1 at k and 0 elsewhere; adds a last axis.",
         infer=_infer_one_hot,
         expand=_expand_one_hot,
+        counts_below="depth",
         hyperparameters=(Hyperparameter("depth", "int", doc="how many classes there are", alias="num_tokens"),),
     ),
     LayerDef(
         name="Embedding",
-        doc="An integer k as row k of a learned table; adds a last axis.",
+        doc="An integer k from 0 to input_dim - 1 as row k of a learned table; adds a last axis.",
         infer=_infer_embedding,
         expand=_expand_embedding,
+        counts_below="input_dim",
         hyperparameters=(
             Hyperparameter("input_dim", "int", doc="how many integers there are: rows of the table"),
             Hyperparameter("output_dim", "int", doc="width of each row"),

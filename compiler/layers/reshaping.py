@@ -76,12 +76,14 @@ RESHAPING = (
         doc="All values of a sample as one vector. Costs nothing.",
         infer=lambda arguments, inputs: _flattened(inputs),
         expand=_expand_flatten,
+        moves=True,
     ),
     LayerDef(
         name="Reshape",
         doc="The values of a sample, in the same order, as another shape. Costs nothing.",
         infer=_reshaped,
         expand=_expand_reshape,
+        moves=True,
         hyperparameters=(
             Hyperparameter("target_shape", "shape", doc="the new shape without the batch; one size may be -1"),
         ),
@@ -91,6 +93,7 @@ RESHAPING = (
         doc="Joins tensors side by side along one axis; all other sizes must agree.",
         infer=_concatenated,
         expand=_expand_concatenate,
+        moves=True,
         hyperparameters=(Hyperparameter("axis", "axis", -1, "axis along which to join; 0 is the batch"),),
         min_inputs=2,
         max_inputs=None,

@@ -19,7 +19,7 @@ from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.runtime.protocol import Array, Feed, Rows
 
 from . import encoding, stream
-from .slots import Slot
+from .slots import Slot, counted_by, strictest
 from .source import Values
 
 _KIND_NAMES: Final = {"U": "text", "S": "text", "O": "Python objects", "c": "complex numbers", "M": "dates",
@@ -147,11 +147,28 @@ def _refuse_values(slot: Slot, values: Values, array: Array) -> None:
         if not problems:
             problems = _find(slot, values, lambda block: (block < 0) | (block >= slot.classes), _no_class)
     elif not problems:
-        if (slot.low, slot.high) != (-np.inf, np.inf):
+        if slot.bounds:
+            problems = _beyond_bounds(slot, values)
+        elif (slot.low, slot.high) != (-np.inf, np.inf):
             problems = _find(slot, values, lambda block: (block < slot.low) | (block > slot.high), _out_of_range)
         problems = problems or _unfit(slot, values)
     if problems:
         raise DataError(*problems)
+
+
+def _beyond_bounds(slot: Slot, values: Values) -> list[Diagnostic]:
+    """Numbers that a layer counts with and has no place for."""
+    has_other = values.encoding is not None and encoding.has_other(values.encoding.words)
+    bound, limit = strictest(slot.bounds, has_other)
+
+    def describe(slot: Slot, value: float, place: str) -> Diagnostic:
+        shown = int(value) if value == int(value) else value
+        text = f"input `{slot.name}` has the value {shown}, outside the {counted_by(bound)}"
+        helps = (f"numbers count from 0: subtract 1 from each, or give `{bound.kind}` one more",)
+        return Diagnostic("E0713", text, place=place, notes=(f"expected 0 to {limit - 1}",),
+                          helps=helps if value == limit else ())
+
+    return _find(slot, values, lambda block: (block < 0) | (block >= limit), describe)
 
 
 def _find(
@@ -212,9 +229,6 @@ def _out_of_range(slot: Slot, value: float, place: str) -> Diagnostic:
     if slot.kind == "weight":
         return Diagnostic("E0713", f"{slot.role} `{slot.name}` have the value {value:g}", place=place,
                           notes=("expected at least 0",))
-    if not slot.is_target:
-        text = f"input `{slot.name}` has the value {value:g}, outside the {slot.high + 1:g} rows of its `Embedding`"
-        return Diagnostic("E0713", text, place=place, notes=(f"expected {slot.low:g} to {slot.high:g}",))
     bounds = f"at least {slot.low:g}" if slot.high == np.inf else f"from {slot.low:g} to {slot.high:g}"
     return Diagnostic("E0713", f"target `{slot.name}` has the value {value:g}", place=place,
                       notes=(f"`{slot.loss}` expects targets {bounds}",))

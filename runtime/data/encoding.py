@@ -12,12 +12,13 @@ from typing import Final
 
 import numpy as np
 
+from nnc.compiler.plan import Bound
 from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.grammar.suggest import nearest
 from nnc.runtime.protocol import Array, Rows
 
 from .columns import HELP_MISSING
-from .slots import Slot
+from .slots import Slot, counted_by, strictest
 from .source import Encoding, Values
 from .stream import blocks
 
@@ -29,7 +30,7 @@ _FILLS: Final = ".missing"
 def learn(slot: Slot, values: Values, rows: Rows) -> Encoding | None:
     """What `rows`, those of the training part, teach; None where the values are numbers without gaps to fill.
 
-    Raises: DataError E0720 (more texts than classes), E0711 (no value to take a mean of).
+    Raises: DataError E0720 (more texts than there are numbers for), E0711 (no value to take a mean of).
     """
     if values.words:
         return _learn_words(slot, values, rows)
@@ -44,19 +45,42 @@ def _learn_words(slot: Slot, values: Values, rows: Rows) -> Encoding:
         counts += np.bincount(block.astype(np.int64).reshape(-1) % len(counts), minlength=len(counts))
     seen = {word: int(count) for word, count in zip(values.words, counts[:-1], strict=True) if count}
     words = tuple(sorted(seen))
-    if slot.text_classes and len(words) > slot.text_classes:
-        raise DataError(Diagnostic(
-            "E0720", f"target `{slot.name}` has {len(words)} classes, its output {slot.text_classes}",
-            place=_column_place(values), notes=(f"found {shown(words)}",),
-            helps=(f"give the output {len(words)} units",) if slot.kind == "class" else
-            (f"use `Dense({len(words)}, softmax)` and the loss `sparse_categorical_crossentropy`",)))
-    fills: tuple[float, ...] = ()
-    if values.missing in ("mean", "median") and words and not slot.is_target:
-        most = max(words, key=lambda word: seen[word])             # of equals, the first in the vocabulary
-        fills = (float(words.index(most)),) * prod(values.array.shape[1:])
     if values.unknown == "other" and not slot.is_target:
         words = (*words, OTHER)
+    if slot.bounds:
+        bound, limit = strictest(slot.bounds, has_other(words))
+        if len(words) > limit:
+            raise DataError(_too_many_texts(slot, values, words, bound))
+    if slot.text_classes and len(words) > slot.text_classes:
+        raise DataError(_too_many_classes(slot, values, words))
+    fills: tuple[float, ...] = ()
+    if values.missing in ("mean", "median") and seen and not slot.is_target:
+        most = max(sorted(seen), key=lambda word: seen[word])             # of equals, the first in the vocabulary
+        fills = (float(words.index(most)),) * prod(values.array.shape[1:])
     return Encoding(words, fills)
+
+
+def _too_many_texts(slot: Slot, values: Values, words: tuple[str, ...], bound: Bound) -> Diagnostic:
+    """More numbers for texts than the layer that an input feeds can count."""
+    texts = tuple(word for word in words if word != OTHER)
+    found = f"{len(texts)} texts" + (" and a number for all others" if has_other(words) else "")
+    needed = len(words) if bound.is_exact else len(texts)
+    return Diagnostic("E0720", f"input `{slot.name}` has {found}, more than the {counted_by(bound)}",
+                      place=_column_place(values), notes=(f"found {shown(texts)}",),
+                      helps=(f"give `{bound.kind}` {needed}",))
+
+
+def _too_many_classes(slot: Slot, values: Values, words: tuple[str, ...]) -> Diagnostic:
+    count = len(words)
+    helps = (f"give the output {count} units",) if slot.kind == "class" else (
+        f"use `Dense({count}, softmax)` and the loss `sparse_categorical_crossentropy`",)
+    return Diagnostic("E0720", f"target `{slot.name}` has {count} classes, its output {slot.text_classes}",
+                      place=_column_place(values), notes=(f"found {shown(words)}",), helps=helps)
+
+
+def has_other(words: tuple[str, ...]) -> bool:
+    """Whether the last number of a vocabulary stands for all texts that training did not see."""
+    return words[-1:] == (OTHER,)
 
 
 def _learn_fills(slot: Slot, values: Values, rows: Rows) -> tuple[float, ...]:

@@ -8,7 +8,7 @@ from math import inf, prod
 from typing import Final
 
 from nnc.compiler.options import OutputConfig
-from nnc.compiler.plan import Plan
+from nnc.compiler.plan import Bound, Plan
 from nnc.compiler.types import INTEGER_DTYPES, Shape, TensorType
 
 # Losses whose targets have a range of their own, beyond what their type says.
@@ -20,6 +20,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "hinge": (-1.0, 1.0),
     "squared_hinge": (-1.0, 1.0),
 }
+_COUNTED: Final = {"Embedding": "rows", "OneHot": "classes"}
 WEIGHTS: Final = "sample_weight."
 
 
@@ -29,7 +30,8 @@ class Slot:
 
     name: as the user calls it; for a target, the output's name. column: the name its data goes by (`target = ...` of
     an output). feed: its name in the plan's programs. kind: "input", or a target that is "class" (an index below
-    `classes`), "one_hot", or "like" the prediction; or "weight". low, high: bounds of its values.
+    `classes`), "one_hot", or "like" the prediction; or "weight". low, high: bounds of its values. bounds: of an
+    input, the layers that count with it.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Slot:
     classes: int = 0
     low: float = -inf
     high: float = inf
+    bounds: tuple[Bound, ...] = ()
 
     @property
     def is_target(self) -> bool:
@@ -72,30 +75,25 @@ class Slot:
 
 
 def input_slots(plan: Plan) -> tuple[Slot, ...]:
-    """The inputs of `plan`; one that numbers the rows of a table, as an embedding's does, is bounded by its length."""
-    lengths = _table_lengths(plan)
+    """The inputs of `plan`, each with the bound that the plan asks for."""
     return tuple(
-        Slot(i.name, i.name, i.name, "input", i.type, low=0, high=lengths[i.name] - 1)
-        if i.name in lengths
-        else Slot(i.name, i.name, i.name, "input", i.type)
+        Slot(i.name, i.name, i.name, "input", i.type, bounds=tuple([b for b in plan.bounds if b.input == i.name]))
         for i in plan.inputs
     )
 
 
-def _table_lengths(plan: Plan) -> dict[str, int]:
-    """Rows of the shortest table that an input, fed as it is, chooses from."""
-    lengths: dict[str, int] = {}
-    for program in plan.programs:
-        fed = {buffer: name for name, buffer in program.feeds}
-        for step in program.steps:
-            if step.kernel != "gather":
-                continue
-            table, indices = (plan.buffers[id] for id in step.operands)
-            name = fed.get(step.operands[1] if indices.root < 0 else indices.root)
-            length = table.type.shape[0]
-            if name is not None and isinstance(length, int):
-                lengths[name] = min(length, lengths.get(name, length))
-    return lengths
+def strictest(bounds: tuple[Bound, ...], has_other: bool) -> tuple[Bound, int]:
+    """Of one bound or more the one that leaves fewest numbers, and how many it leaves, counted from 0.
+
+    has_other: whether the last of the numbers stands for all texts that training did not see: none of a OneHot's.
+    """
+    numbers = [(bound, bound.below if bound.is_exact else bound.below + has_other) for bound in bounds]
+    return min(numbers, key=lambda pair: pair[1])
+
+
+def counted_by(bound: Bound) -> str:
+    """What an input chooses from: "5 rows of the `Embedding` `word_vector`"."""
+    return f"{bound.below:,} {_COUNTED.get(bound.kind, 'numbers')} of the `{bound.kind}` `{bound.layer}`"
 
 
 def target_slots(plan: Plan, outputs: Iterable[OutputConfig] = ()) -> tuple[Slot, ...]:

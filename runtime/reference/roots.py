@@ -14,7 +14,7 @@ from nnc.compiler.plan import Step
 from .arena import Arena, Array, Scratch
 from .frame import Call, Root
 from .philox import Philox
-from .rows import RowAdder, take_rows
+from .rows import RowAdder, refuse_outside, take_rows
 from .tiles import Tile
 
 Binding = tuple[list[Call], Root]       # calls to run first, and the call for each tile
@@ -39,7 +39,8 @@ def _bind_gather(step: Step, arena: Arena, scratch: Scratch, rows: int) -> Bindi
     def root(tile: Tile, out: Array) -> Call:
         return partial(take_rows, table, wide[tile[:-1]], out)
 
-    return [partial(np.copyto, wide, indices, casting="unsafe")], root
+    first: list[Call] = [partial(np.copyto, wide, indices, casting="unsafe"), partial(refuse_outside, wide, len(table))]
+    return first, root
 
 
 def _bind_scatter_add(step: Step, arena: Arena, scratch: Scratch, rows: int) -> Binding:

@@ -12,16 +12,24 @@ CHUNK: Final = 4096      # rows times columns added at once: the positions take 
 
 
 def take_rows(source: Array, indices: Array, out: Array) -> None:
-    """`out[k] = source[indices[k]]`; an index outside is taken to the nearest row.
+    """`out[k] = source[indices[k]]`. Requires: the indices are within the source (`refuse_outside`).
 
     np.take would copy a source or a target with gaps as a whole, so such rows are copied one by one.
     """
     if source.flags.c_contiguous and out.flags.c_contiguous and source.dtype == out.dtype:
-        source.take(indices, axis=0, out=out, mode="clip")
+        source.take(indices, axis=0, out=out, mode="clip")      # "raise" would copy `out` first
         return
-    last = len(source) - 1
     for place, index in enumerate(indices.reshape(-1).tolist()):
-        out[place] = source[min(max(index, 0), last)]
+        out[place] = source[index]
+
+
+def refuse_outside(indices: Array, length: int) -> None:
+    """Assert that all of `indices`, signed numbers without gaps, are from 0 to `length` - 1.
+
+    A plan promises that (`nnc.compiler.verify_indices`), so one outside is our own mistake, whatever the data holds.
+    """
+    unsigned = indices.reshape(-1).view(f"u{indices.itemsize}")      # in which negative numbers are the largest
+    assert np.maximum.reduce(unsigned, initial=0) < length, f"an index of {length} rows is not one of them"
 
 
 class RowAdder:
@@ -44,8 +52,7 @@ class RowAdder:
 
     def sort(self, indices: Array) -> None:
         np.copyto(self._sorted.reshape(indices.shape), indices, casting="unsafe")
-        np.maximum(self._sorted, 0, out=self._sorted)
-        np.minimum(self._sorted, self._size - 1, out=self._sorted)
+        refuse_outside(self._sorted, self._size)
         np.multiply(self._sorted, self._count, out=self._keys)
         np.add(self._keys, self._number, out=self._keys)
         self._keys.sort()

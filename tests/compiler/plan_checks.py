@@ -15,7 +15,7 @@ from nnc.compiler.kernels import FusedProgram, FusedPrograms
 from nnc.compiler.memory import plan_memory
 from nnc.compiler.options import Choice
 from nnc.compiler.pipeline import Compiled, compile_source
-from nnc.compiler.plan import ROWS_FEED, Plan, Step
+from nnc.compiler.plan import ROWS_FEED, Bound, Plan, Step
 from nnc.compiler.schedule import schedule
 from nnc.compiler.types import TensorType
 from nnc.compiler.verify import verify_plan
@@ -46,13 +46,13 @@ def fused_program(builder: Builder) -> FusedProgram:
     return fused.programs[0]
 
 
-def planned(programs: Programs, batch_size: int) -> tuple[FusedPrograms, Plan]:
+def planned(programs: Programs, batch_size: int, bounds: tuple[Bound, ...] = ()) -> tuple[FusedPrograms, Plan]:
     """Scheduled steps and plan, every stage verified."""
     fused = fuse(programs)
     verify_fused(fused)
     scheduled = schedule(fused, batch_size)
     verify_fused(scheduled)
-    plan = plan_memory(scheduled, model="sample", seed=3, batch_size=batch_size)
+    plan = plan_memory(scheduled, model="sample", seed=3, batch_size=batch_size, bounds=bounds)
     verify_plan(plan)
     return scheduled, plan
 

@@ -21,6 +21,7 @@ from random_models import networks, widened
 from random_models import programs_of as programs_of_network
 
 from nnc.compiler import expr
+from nnc.compiler.bounds import input_bounds
 from nnc.compiler.builder import Builder
 from nnc.compiler.expr import var
 from nnc.compiler.fuse import fuse
@@ -281,7 +282,7 @@ def test_random_networks_compute_what_their_graphs_mean(network: Network) -> Non
     programs = widened(programs_of_network(network))
     batch_size = network.train.batch_size
     assert isinstance(batch_size, int)
-    check_plan(programs, planned(programs, batch_size)[1])
+    check_plan(programs, planned(programs, batch_size, input_bounds(network))[1])
 
 
 def test_equal_programs_fuse_to_equal_text() -> None:

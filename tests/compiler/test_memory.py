@@ -11,6 +11,7 @@ from plan_checks import compiled, planned, programs_of, variable
 from random_models import networks
 from random_models import programs_of as programs_of_network
 
+from nnc.compiler.bounds import input_bounds
 from nnc.compiler.builder import Builder
 from nnc.compiler.expr import var
 from nnc.compiler.memory import plan_memory
@@ -59,7 +60,7 @@ def test_bundled_specs_stay_within_a_tenth_of_the_lower_bound(spec: Path) -> Non
 def test_random_networks_stay_within_a_tenth_of_the_lower_bound(network: Network) -> None:
     batch_size = network.train.batch_size
     assert isinstance(batch_size, int)
-    scheduled, plan = planned(programs_of_network(network), batch_size)
+    scheduled, plan = planned(programs_of_network(network), batch_size, input_bounds(network))
     for program, placed in zip(scheduled.programs, plan.programs, strict=True):
         assert placed.peak_bytes <= 1.1 * program_lower_bound(program, batch_size)
     assert plan.arena_bytes <= 1.1 * max(p.peak_bytes for p in plan.programs) + _unused_bytes(plan)

@@ -17,6 +17,7 @@ from random_models import networks
 from random_models import programs_of as programs_of_network
 from test_fuse import SPECS, TOWER
 
+from nnc.compiler.bounds import input_bounds
 from nnc.compiler.expr import const, var
 from nnc.compiler.network import Network
 from nnc.compiler.options import Choice
@@ -52,7 +53,7 @@ def test_equal_sources_give_byte_equal_plans() -> None:
 def test_any_plan_reads_back(network: Network) -> None:
     batch_size = network.train.batch_size
     assert isinstance(batch_size, int)
-    _, plan = planned(programs_of_network(network), batch_size)
+    _, plan = planned(programs_of_network(network), batch_size, input_bounds(network))
     assert from_json(to_json(plan)) == plan
 
 

@@ -104,7 +104,7 @@ def test_ragged_lists_and_wrong_shapes_are_no_tracebacks() -> None:
 
 
 def test_an_index_beyond_the_rows_of_an_embedding_is_refused() -> None:
-    """NumPy would count a negative one from the end; a runtime would take the nearest row."""
+    """NumPy would count a negative one from the end, and a runtime would read what lies beside the table."""
     text = ("input word: int32[2]\ninput size: int32[2]\nlayer table = Embedding(5, 3)\nsized = size -> Rescale(0.1)\n"
             "out = (word -> table -> Flatten, word -> Embedding(9, 3) -> Flatten, sized) -> Concatenate\n"
             "output main = out -> Dense(1) { loss = mse }\n")  # fmt: skip
@@ -115,7 +115,7 @@ def test_an_index_beyond_the_rows_of_an_embedding_is_refused() -> None:
     for wrong in (5, -1):
         (found,) = refused({"word": [[0, 1], [2, wrong]], "size": free}, [1, 2], made, main=None)
         assert (found.code, found.place) == ("E0713", "array `word`, row 2, position [1]")
-        assert f"the value {wrong}, outside the 5 rows" in found.message
+        assert f"the value {wrong}, outside the 5 rows of the `Embedding` `out.table`" in found.message
 
 
 def test_one_array_serves_every_output_whose_target_it_is() -> None:
