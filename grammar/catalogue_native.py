@@ -20,4 +20,25 @@ be there too.
     pip install 'nnc[native]'             # anywhere, without the right to install programs
 """,
     ),
+    "E0931": Explanation(
+        "the C compiler refuses the program",
+        """
+nnc has written a plan as C, and the compiler makes no library of it. What it says stands in the error. The C file, its
+headers and all that the compiler said are kept in a folder of the cache, and the command in the error compiles them
+again. Causes that are none of nnc's: the disk is full, memory is short (ended by signal 9), the compiler is half
+installed. Else please report it, with that folder.
+
+    CC=clang nnc run digits     # another compiler may do in the meantime
+""",
+    ),
+    "E0932": Explanation(
+        "the C compiler does not come to an end",
+        """
+A program compiles in seconds. After two minutes nnc ends the compiler and whatever it has started. The usual causes are
+a machine that is out of memory and swaps, a CC that waits for something (a licence, a network, a password), and a bug
+of the compiler.
+
+    CC=clang nnc run digits     # another compiler may do
+""",
+    ),
 }

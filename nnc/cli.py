@@ -13,13 +13,13 @@ from types import ModuleType
 
 from nnc.grammar.diagnostics import NncError, UsageError
 
-from .commands import check, diff, evaluate, explain, fmt, init, predict, render, run, specs, summary
+from .commands import cache, check, diff, evaluate, explain, fmt, init, predict, render, run, specs, summary
 from .commands import compile as compile_
 from .commands.console import wants_colour
 from .usage import Parser
 
 COMMANDS: tuple[ModuleType, ...] = (
-    init, run, evaluate, predict, summary, check, compile_, fmt, render, diff, explain, specs
+    init, run, evaluate, predict, summary, check, compile_, fmt, render, diff, explain, specs, cache
 )  # fmt: skip
 INTERRUPTED = 130
 OUR_BUG = 70
