@@ -46,7 +46,7 @@ Also put `Normalize` or `Rescale` after inputs whose values are large. Training 
         """
 `early_stopping` and the schedule `plateau` watch a figure by name: `loss` (the total), a term such as `main.loss` or
 `digit.accuracy`, or the same of the validation data with `val_` before it. `val_accuracy` will do for
-`val_digit.accuracy` where only one output has that metric.
+`val_digit.accuracy` where only one output has that metric, and `val_f1` for `val_f1_score`: any name of the metric.
 
     early_stopping = early_stopping(monitor = val_acuracy)   wrong: no metric of that name
     early_stopping = early_stopping(monitor = val_accuracy)  right, with validation data and that metric

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
+from nnc.compiler.formulas.metrics import figure_name
 from nnc.grammar.diagnostics import Diagnostic, UsageError
 from nnc.grammar.suggest import nearest
 
@@ -110,11 +111,12 @@ class History:
         return len(self.epochs)
 
     def __getitem__(self, name: str) -> list[float]:
-        """Raises: UsageError E0820 for a figure that no epoch has."""
+        """Of one figure, named as the `monitor` of early stopping may be. Raises: UsageError E0820 for another name."""
         names = self.names()
-        if name not in names:
+        found = figure_among(name, names)
+        if found is None:
             raise UsageError(unknown_figure(name, names, "E0820"))
-        return [epoch.figures[name] for epoch in self.epochs if name in epoch.figures]
+        return [epoch.figures[found] for epoch in self.epochs if found in epoch.figures]
 
     def names(self) -> tuple[str, ...]:
         """The figures that there are, in the order of their first epoch."""
@@ -160,6 +162,21 @@ class History:
             for row in value["epochs"]
         ]
         return cls(epochs, str(value["stopped"]))
+
+
+def figure_among(name: str, figures: Sequence[str]) -> str | None:
+    """The one of `figures` that a user means by `name`; None if there is none or more than one.
+
+    A metric may stand without its output (`val_accuracy`) and under any of its names (`val_main.f1`).
+    """
+    if name in figures:
+        return name
+    name = figure_name(name)
+    if name in figures:
+        return name
+    is_validation, bare = name.startswith("val_"), name.removeprefix("val_")
+    matches = [f for f in figures if f.endswith(f".{bare}") and f.startswith("val_") == is_validation]
+    return matches[0] if len(matches) == 1 else None
 
 
 def unknown_figure(name: str, names: Iterable[str], code: str) -> Diagnostic:

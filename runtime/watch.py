@@ -16,7 +16,7 @@ from nnc.compiler.options import Choice, TrainConfig
 from nnc.grammar.diagnostics import NncError
 from nnc.runtime.protocol import Array, Session
 
-from .history import Epoch, unknown_figure
+from .history import Epoch, figure_among, unknown_figure
 
 _GROWS: Final = ("accuracy", "precision", "recall", "auc", "f1_score", "r2_score", "cosine_similarity")
 _RESTORED: Final = frozenset({"weight", "statistic"})
@@ -25,18 +25,16 @@ _RESTORED: Final = frozenset({"weight", "statistic"})
 def monitored(choice: Choice, figures: tuple[str, ...]) -> str:
     """The name among `figures` that `choice` watches.
 
-    A metric may be named without its output where that is unambiguous (`val_accuracy`); without validation data the
-    usual `val_loss` means `loss`. Raises: NncError E0691 for a figure that training does not report.
+    A metric may be named without its output where that is unambiguous (`val_accuracy`), and by any of its names
+    (`val_f1`); without validation data the usual `val_loss` means `loss`. Raises: NncError E0691 for a figure that
+    training does not report.
     """
     name = str(dict(choice.arguments).get("monitor") or "val_loss")
     if name == "val_loss" and name not in figures:
         return "loss"
-    if name in figures:
-        return name
-    is_validation, bare = name.startswith("val_"), name.removeprefix("val_")
-    matches = [f for f in figures if f.endswith(f".{bare}") and f.startswith("val_") == is_validation]
-    if len(matches) == 1:
-        return matches[0]
+    found = figure_among(name, figures)
+    if found is not None:
+        return found
     raise NncError(unknown_figure(name, figures, "E0691"))
 
 

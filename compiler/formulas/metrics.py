@@ -331,3 +331,14 @@ ALIASES: Final = {
     "f1": "f1_score", "r2": "r2_score",
     "AUC": "auc", "roc_auc": "auc", "confusion_matrix": "confusion",
 }  # fmt: skip
+
+
+def figure_name(name: str) -> str:
+    """The name under which training reports a figure whose metric is called by any of its names.
+
+    `val_f1` is `val_f1_score`, `main.mean_squared_error` is `main.mse`; what has one name only stays as it is.
+    """
+    output, dot, metric = name.rpartition(".")
+    prefix = "val_" if not dot and metric.startswith("val_") else ""
+    metric = metric.removeprefix(prefix)
+    return f"{output}{dot}{prefix}{ALIASES.get(metric, metric)}"

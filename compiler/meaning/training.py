@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..formulas.metrics import figure_name
 from ..layers.definition import Weight
 from ..network import Network
 from ..options import Choice
@@ -47,8 +48,11 @@ def watching(network: Network) -> list[tuple[str, Choice]]:
 
 
 def check_monitor(network: Network, key: str, monitor: str) -> None:
-    """The figure is one that training reports; a metric may stand without its output where one output has it."""
-    bare, span = monitor.removeprefix("val_"), network.span_of(key)
+    """The figure is one that training reports; a metric may stand without its output where one output has it.
+
+    It may be called by any of its names (`f1`, `f1_score`). Raises: NncError E0691.
+    """
+    bare, span = figure_name(monitor.removeprefix("val_")), network.span_of(key)
     figures = [f"{o.name}.loss" for o in network.outputs if o.loss] + [
         f"{o.name}.{metric.name}" for o in network.outputs for metric in o.metrics
     ]

@@ -151,8 +151,9 @@ def test_early_stopping_without_validation_data_watches_the_training_loss() -> N
     assert history.stopped == "stopped after epoch 2: loss has not improved since epoch 1"
 
 
-def test_a_metric_may_be_watched_without_its_output() -> None:
-    stop = Choice("early_stopping", (("monitor", "val_mae"), ("patience", 1), ("min_delta", 1e9)))
+@pytest.mark.parametrize("monitor", ["val_mae", "val_main.mae", "val_mean_absolute_error", "val_main.MAE"])
+def test_a_metric_may_be_watched_without_its_output_and_by_any_of_its_names(monitor: str) -> None:
+    stop = Choice("early_stopping", (("monitor", monitor), ("patience", 1), ("min_delta", 1e9)))
     session = LinearSession()
     samples = line(session)
     history = train.fit(session, samples, samples, config(epochs=9, early_stopping=stop))
