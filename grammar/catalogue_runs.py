@@ -14,6 +14,8 @@ A run is never written over. Go on with the one that is there, or give the new o
 
     nnc run --resume out --epochs 40
     nnc run digits --run out2
+
+From Python: `model.fit(..., folder="out", resume=True)`.
 """,
     ),
     "E0841": Explanation(
@@ -42,6 +44,9 @@ what data may differ. Lines marked `-` are in the model's spec alone, lines mark
 
     nnc run new.nn --from old.safetensors               all weights, or none
     nnc run new.nn --from old.safetensors --partial     those with the same name and shape, which are listed
+
+From Python, `fit(..., folder=..., resume=True)` goes on with a run of the same spec, params, batch size and seed
+alone.
 """,
     ),
     "E0844": Explanation(
@@ -58,8 +63,8 @@ with its process, even with one that is killed: nothing needs to be removed by h
     "E0926": Explanation(
         "the data changed since the run began",
         """
-A checkpoint has the SHA-256 of each data file, and going on bit for bit needs the same rows in the same places. Bring
-the old files back, or begin a new run with the weights so far:
+A checkpoint has the SHA-256 of each data file, or of each array that a program gave, and going on bit for bit needs the
+same rows in the same places. Bring the old data back, or begin a new run with the weights so far:
 
     nnc run SPEC --from out/checkpoints/latest.safetensors --run out2
 """,

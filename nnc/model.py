@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ from nnc.runtime.data.order import split_rows
 from nnc.runtime.history import Epoch, History
 from nnc.runtime.progress import progress_for
 from nnc.runtime.protocol import Array, Runtime, Session
+from nnc.runtime.provenance import data_hashes, provenance, sample_hashes
+from nnc.runtime.state import TrainingState, all_variables
 
 from .sample_weights import recompiled, takes_weights, weighted_outputs
 from .weights import Weights
@@ -32,7 +35,10 @@ from .weights import Weights
 if TYPE_CHECKING:
     from nnc.compiler.pipeline import Compiled
 
+    from .folder_run import FolderRun
+
 OnEpoch = Callable[[int, Mapping[str, float]], bool | None]
+OnBatch = Callable[[int, float], bool | None]
 
 
 def compile(
@@ -59,14 +65,20 @@ def compile(
     return Model.of(compile_source(source, options), runtime)
 
 
-def load(path: str | Path, *, runtime: str = "reference") -> Model:
-    """A model from a file that `Model.save` or `nnc run` wrote. Raises: DataError E0920-E0924."""
+def load(path: str | Path, *, runtime: str = "reference", data: str | Path | None = None) -> Model:
+    """A model from a file that `Model.save` or `nnc run` wrote, or from a run's checkpoint.
+
+    runtime: as for `compile`. data: the directory of the files that the spec names, if they are neither beside the
+    model nor here; they are looked for when a call without arrays needs them.
+    Raises: DataError E0920-E0924.
+    """
     saved = load_model(path)
     session = _runtime(runtime).prepare(saved.plan)
     modelfile.write_variables(session, saved.variables)
     return Model(
         session, saved.spec, saved.train, saved.outputs, saved.params, saved.history,
-        runtime=runtime, vocabularies=saved.vocabularies,
+        base_dir=None if data is None else Path(data), runtime=runtime, vocabularies=saved.vocabularies,
+        file=Path(path), provenance=saved.provenance,
     )  # fmt: skip
 
 
@@ -94,7 +106,8 @@ class Model:
     """A network ready to be trained and used. Made by `nnc.compile` and `nnc.load`; can be pickled and copied.
 
     `history` holds every epoch so far, over all calls of `fit` and over saving and loading. `spec` is the canonical
-    text, `params` the values of its `param`s, `vocabularies` the texts that numbers stand for, by input or output.
+    text, `params` the values of its `param`s, `vocabularies` the texts that numbers stand for, by input or output,
+    `provenance` what the model was made from.
     Several threads may use one model: their calls take turns, so that a `predict` waits for a `fit` under way.
     """
 
@@ -110,6 +123,8 @@ class Model:
         base_dir: Path | None = None,
         runtime: str = "reference",
         vocabularies: Mapping[str, Sequence[str]] | None = None,
+        file: Path | None = None,
+        provenance: Mapping[str, Any] | None = None,
     ) -> None:
         self.session = session
         self.spec = spec
@@ -119,7 +134,10 @@ class Model:
         self.history = history if history is not None else History()
         self.vocabularies = dict(vocabularies or {})
         self._data = data
-        self._base_dir = base_dir if base_dir is not None else Path()
+        self._base_dir = base_dir
+        self._file = file
+        hashes = (provenance or {}).get("data_sha256")
+        self._data_sha256: dict[str, str] = dict(hashes) if isinstance(hashes, Mapping) else {}
         self._runtime_name = runtime
         self._lock = threading.RLock()
 
@@ -176,27 +194,37 @@ class Model:
         *,
         epochs: int | None = None,
         sample_weight: Any = None,
-        validation_data: tuple[Any, Any] | None = None,
+        validation_data: tuple[Any, Any] | tuple[Any, Any, Any] | None = None,
         validation_split: float = 0.0,
         on_epoch: OnEpoch | None = None,
+        on_batch: OnBatch | None = None,
+        folder: str | Path | None = None,
+        resume: bool = False,
         verbose: bool | str = True,
     ) -> History:
         """Train on arrays by name, or without any on the data that the spec names; gives the history of this call.
 
         x, y: {"wide": a, "deep": b}, {"main": y}; one array will do where there is one input or output. A second call
         goes on where the first ended. epochs: how many, instead of the spec's. sample_weight: {"main": w} or an array,
-        a factor of at least 0 for each row's loss. validation_data: a pair (x, y) to judge each epoch by.
-        validation_split: or the share of the rows to hold out for it, chosen by the seed. on_epoch: a
-        function called as on_epoch(epoch, figures) after each; if it returns true, training ends. verbose: False for
-        silence, "plain" for lines instead of a bar, on stderr.
-        Raises: DataError E0701-E0718 before the first step; DivergedError E0690; KeyboardInterrupt after a whole step.
+        a factor of at least 0 for each row's loss. validation_data: (x, y), or (x, y, sample_weight), to judge each
+        epoch by. validation_split: or the share of the rows to hold out for it, chosen by the seed. on_epoch: a
+        function called as on_epoch(epoch, figures) after each epoch, on_batch: as on_batch(step, loss) after each step;
+        if it returns true, training ends. folder: where to leave the model, its history, its curves and checkpoints, as
+        `nnc run --run` does; the data is hashed for that. resume: go on bit for bit with the run in `folder`, if there
+        is one, until it has `epochs` epochs. verbose: False for silence, "plain" for lines instead of a bar, on stderr.
+        Raises: DataError E0701-E0720 before the first step, of `folder` E0920-E0926; UsageError E0822, E0840, E0843,
+        E0844; DivergedError E0690; KeyboardInterrupt after a whole step.
         """
+        if resume and folder is None:
+            raise UsageError(Diagnostic("E0822", "`resume` goes on with the run in `folder`, and there is no `folder`"))
         config = self.train_config
         if epochs is not None:
             config = dataclasses.replace(config, epochs=_at_least_one(epochs))
         with self._lock:
             self._take_weights(sample_weight)
+            self._take_weights(_validation_weights(validation_data))
             training, validation = self._training_samples(x, y, sample_weight, validation_data)
+            is_own = x is None and y is None and sample_weight is None and not validation_split
             if validation_split:
                 training, validation = self._held_out(training, validation, validation_split)
 
@@ -204,29 +232,52 @@ class Model:
                 self.history.epochs.append(epoch)
                 return None if on_epoch is None else on_epoch(epoch.number, epoch.figures)
 
-            done = self.history.epochs[-1].number if self.history.epochs else 0
-            result = train.fit(
-                self.session,
-                training,
-                validation,
-                config,
-                progress_for(verbose=verbose),
-                first_epoch=done,
-                on_epoch=note,
-            )
+            progress = progress_for(verbose=verbose)
+            if folder is None:
+                done = self.history.epochs[-1].number if self.history.epochs else 0
+                result = train.fit(
+                    self.session, training, validation, config, progress,
+                    first_epoch=done, on_epoch=note, on_batch=on_batch,
+                )  # fmt: skip
+            else:
+                hashes = self._file_hashes() if is_own else sample_hashes({"train": training, "validation": validation})
+                with self._run_in(folder, config, hashes, is_own, resume, epochs) as run:
+                    result = run.fit(self.session, training, validation, progress, note, on_batch)
             self.history.stopped = result.stopped
         return result
 
-    def evaluate(self, x: Any = None, y: Any = None, *, sample_weight: Any = None) -> dict[str, Any]:
+    @contextmanager
+    def _run_in(
+        self, folder: str | Path, config: TrainConfig, hashes: dict[str, str], is_own: bool, resume: bool,
+        epochs: int | None,
+    ) -> Iterator[FolderRun]:  # fmt: skip
+        """The run in a folder, and the model's history as it stands there."""
+        from .folder_run import folder_run
+
+        self._data_sha256 = hashes
+        history = History(self.history.epochs)
+        done = history.epochs[-1].number if history.epochs else 0
+        moment = TrainingState(done, 0, done + config.epochs, done > 0, all_variables(self.session), history)
+        run = {"data": str(self._base().resolve())} if is_own else {}
+        saved = dataclasses.replace(self._saved({}), train=config, progress={"run": run})
+        with folder_run(folder, saved, moment, resume=resume, epochs=epochs) as found:
+            self.history = History(found.moment.history.epochs)
+            yield found
+
+    def evaluate(
+        self, x: Any = None, y: Any = None, *, sample_weight: Any = None, split: str | None = None
+    ) -> dict[str, Any]:
         """`loss`, the total, then every loss, metric and regulariser by name; dropout and the like are off.
 
-        Without arrays: of the test data that the spec names. sample_weight: as for `fit`. The total is the sum of
-        weight * loss, and regularisers. All are numbers but the metric `confusion`: int64[classes, classes], a row
-        for each true class.
+        x, y, sample_weight: as for `fit`. Without arrays: of the data that the spec names, as `nnc evaluate` does it.
+        split: which part of that, "test", "validation" or "train"; if it is left out, the first of these that there is.
+        The total is the sum of weight * loss, and regularisers. All are numbers but the metric `confusion`:
+        int64[classes, classes], a row for each true class.
+        Raises: DataError E0701-E0720, E0808 where the spec names no data; UsageError E0822, E0830.
         """
         with self._lock:
             self._take_weights(sample_weight)
-            report = train.evaluate(self.session, self._test_samples(x, y, sample_weight))
+            report = train.evaluate(self.session, self._samples_to_judge(x, y, sample_weight, split))
         return {**report.figures(), **report.tables}
 
     def predict(self, x: Any) -> dict[str, Array] | Array:
@@ -247,23 +298,26 @@ class Model:
         print(render_summary(summarize(compile_source(SourceFile("<model>", self.spec), options))))
 
     def save(self, path: str | Path) -> None:
-        """Write the model as one `.safetensors` file, with all it takes to predict and to train on.
+        """Write the model as one `.safetensors` file, with all it takes to predict and to train on, and `provenance`.
 
         Raises: UsageError E0807 where the file cannot be written.
         """
         with self._lock:
-            saved = modelfile.SavedModel(
-                self.spec,
-                self.plan,
-                modelfile.variables_of(self.session),
-                self.train_config,
-                self.outputs,
-                self.params,
-                self.history,
-                __version__,
-                self.vocabularies,
-            )
+            saved = self._saved(modelfile.variables_of(self.session))
         modelfile.save(path, saved)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Seed, versions, machine, and the SHA-256 of the data where it is known: of files that the spec names, and of
+        the arrays of a `fit` with `folder`. Without a date, so that equal models give equal files.
+        """
+        return provenance(__version__, self.plan.seed, self._data_sha256)
+
+    def _saved(self, variables: Mapping[str, Array]) -> modelfile.SavedModel:
+        return modelfile.SavedModel(
+            self.spec, self.plan, variables, self.train_config, self.outputs, self.params, self.history, __version__,
+            self.vocabularies, self.provenance,
+        )  # fmt: skip
 
     def _take_weights(self, sample_weight: Any) -> None:
         """Make the plan one that is fed weights of these outputs, if it is not yet."""
@@ -275,25 +329,45 @@ class Model:
             self.session, self.outputs = recompiled(self.session, self.spec, self.params, names, runtime)
 
     def _training_samples(
-        self, x: Any, y: Any, sample_weight: Any, validation_data: tuple[Any, Any] | None
+        self, x: Any, y: Any, sample_weight: Any, validation_data: tuple[Any, ...] | None
     ) -> tuple[Samples, Samples | None]:
         if x is None and y is None and sample_weight is None and validation_data is None:
             dataset = self._dataset()
             self.vocabularies = dict(dataset.vocabularies)
+            self._data_sha256 = self._file_hashes()
             return dataset.train, dataset.validation
         learnt = from_texts(self.vocabularies) or None
         training = from_arrays(self.plan, self.outputs, x, y, sample_weight, encodings=learnt)
         self.vocabularies = dict(to_texts(training.encodings))
         if validation_data is None:
             return training, None
-        if not isinstance(validation_data, tuple) or len(validation_data) != 2:
-            raise UsageError(Diagnostic("E0822", "`validation_data` is a pair (x, y)"))
         return training, from_arrays(self.plan, self.outputs, *validation_data, encodings=training.encodings)
 
     def _dataset(self) -> Dataset:
         """The data that the spec names, its texts read as the training so far did."""
         learnt = from_texts(self.vocabularies) or None
-        return load_data(self._data, self.plan, self._base_dir, self.outputs, learnt)
+        return load_data(self._own_data(), self.plan, self._base(), self.outputs, learnt)
+
+    def _own_data(self) -> DataConfig | None:
+        """The `data` section of the spec; of a loaded model, which keeps it as text, once it is asked for."""
+        if self._data is None and self._file is not None:
+            from .own_data import network_of
+
+            self._data = network_of(self.spec, self.params, str(self._file)).data
+        return self._data
+
+    def _base(self) -> Path:
+        """The directory that the paths in the spec begin at."""
+        data = self._own_data()
+        if self._base_dir is None and self._file is not None and data is not None:
+            from .own_data import directory_of
+
+            return directory_of(data, self._file, self.plan.model, self.spec)
+        return self._base_dir if self._base_dir is not None else Path()
+
+    def _file_hashes(self) -> dict[str, str]:
+        data = self._own_data()
+        return data_hashes(data, self._base()) if data is not None else {}
 
     def _held_out(self, training: Samples, validation: Samples | None, share: float) -> tuple[Samples, Samples]:
         """Part of the rows for training, the rest for validation, the same in every call."""
@@ -309,23 +383,25 @@ class Model:
         first, second = (dataclasses.replace(training, index=training.index[rows]) for rows in (kept, held_out))
         return first, second
 
-    def _test_samples(self, x: Any, y: Any, sample_weight: Any) -> Samples:
-        if x is not None or y is not None or sample_weight is not None:
-            return from_arrays(
-                self.plan, self.outputs, x, y, sample_weight, encodings=from_texts(self.vocabularies)
-            )
-        dataset = self._dataset()
-        if dataset.test is None:
-            raise UsageError(
-                Diagnostic(
-                    "E0822",
-                    "the spec names no test data",
-                    helps=(
-                        "add `test { ... }` or `split { test = 20% }` to `data`, or give arrays: model.evaluate(x, y)",
-                    ),
-                )
-            )
-        return dataset.test
+    def _samples_to_judge(self, x: Any, y: Any, sample_weight: Any, split: str | None) -> Samples:
+        if x is None and y is None and sample_weight is None:
+            from .own_data import part_of
+
+            return part_of(self._dataset(), split, self.plan.model)[1]
+        if split is not None:
+            raise UsageError(Diagnostic("E0822", "`split` is a part of the spec's data; it has no place beside arrays"))
+        learnt = from_texts(self.vocabularies)
+        return from_arrays(self.plan, self.outputs, x, y, sample_weight, encodings=learnt)
+
+
+def _validation_weights(validation_data: Any) -> Any:
+    """What `validation_data` gives as sample weights. Raises: UsageError E0822 for neither a pair nor a triple."""
+    if validation_data is None:
+        return None
+    if not isinstance(validation_data, tuple) or len(validation_data) not in (2, 3):
+        text = "`validation_data` is (x, y), or (x, y, sample_weight)"
+        raise UsageError(Diagnostic("E0822", text))
+    return validation_data[2] if len(validation_data) == 3 else None
 
 
 def _at_least_one(epochs: int) -> int:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from nnc.compiler.options import DataConfig
 from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.runtime.data import Samples
+from nnc.runtime.protocol import Feed, Rows
+
+_BLOCK_ROWS: Final = 4096
 
 
 def data_hashes(data: DataConfig, base_dir: Path) -> dict[str, str]:
@@ -24,6 +29,29 @@ def _file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sample_hashes(parts: Mapping[str, Samples | None]) -> dict[str, str]:
+    """The SHA-256 of the rows of every feed, in their order, by part and feed: what a program gave as arrays."""
+    return {
+        f"{part} {name}": _feed_sha256(feed, samples.index)
+        for part, samples in parts.items()
+        if samples is not None
+        for name, feed in samples.feeds.items()
+    }
+
+
+def _feed_sha256(feed: Feed, index: Rows) -> str:
+    digest = hashlib.sha256(f"{feed.dtype} {feed.shape[1:]}".encode())
+    for start in range(0, len(index), _BLOCK_ROWS):
+        rows = index[start : start + _BLOCK_ROWS]
+        if isinstance(feed, np.ndarray):
+            block = feed[rows]
+        else:
+            block = np.empty((len(rows), *feed.shape[1:]), feed.dtype)
+            feed.take(rows, block)
+        digest.update(np.ascontiguousarray(block).tobytes())
+    return digest.hexdigest()
+
+
 def provenance(version: str, seed: int, data: dict[str, str]) -> dict[str, Any]:
     """As plain JSON; a model file holds the hashes of its spec and plan itself."""
     versions = {"nnc": version, "numpy": np.__version__, "python": platform.python_version()}
@@ -31,8 +59,8 @@ def provenance(version: str, seed: int, data: dict[str, str]) -> dict[str, Any]:
 
 
 def refuse_other_data(before: dict[str, str], now: dict[str, str], checkpoint: str) -> None:
-    """Raises: DataError E0926 if a file is not the one that the run began with."""
-    changed = [path for path, digest in now.items() if before.get(path) != digest]
+    """Raises: DataError E0926 if a file, or an array, is not the one that the run began with."""
+    changed = [path for path in {**before, **now} if before.get(path) != now.get(path)]
     if not changed:
         return
     text = f"{' and '.join(f'`{path}`' for path in changed)} changed since the run began"

@@ -74,6 +74,42 @@ def test_an_exception_in_on_epoch_reaches_the_caller(model: nnc.Model) -> None:
     assert len(model.history) == 2
 
 
+def test_on_batch_is_told_every_step_with_its_loss(model: nnc.Model) -> None:
+    told: list[tuple[int, float]] = []
+    history = model.fit(X, Y, epochs=2, on_batch=lambda step, loss: told.append((step, loss)), verbose=False)
+    assert [step for step, _ in told] == list(range(1, 11))
+    for number, epoch in enumerate(history.epochs):    # batches of equal size: an epoch's loss is their mean
+        losses = [loss for _, loss in told[5 * number : 5 * number + 5]]
+        assert epoch.figures["loss"] == pytest.approx(np.mean(losses), rel=1e-6)
+    model.fit(X, Y, epochs=1, on_batch=lambda step, loss: told.append((step, loss)), verbose=False)
+    assert told[-1][0] == 15
+
+
+def test_on_batch_ends_training_after_its_step(model: nnc.Model) -> None:
+    history = model.fit(X, Y, validation_data=(X, Y), on_batch=lambda step, loss: step == 7, verbose=False)
+    assert len(history) == len(model.history) == 2
+    assert history.stopped == model.history.stopped == "stopped in epoch 2, after step 7: `on_batch` asked for it"
+    assert float(model.session.read("step")) == 7
+    assert history["val_loss"][-1] == model.evaluate(X, Y)["loss"]    # an epoch that is cut short is judged too
+    model.fit(X, Y, epochs=1, verbose=False)
+    assert (len(model.history), model.history.stopped) == (3, "")
+
+
+def test_on_batch_may_use_the_model_and_changes_nothing(model: nnc.Model) -> None:
+    seen: list[Any] = []
+    other = X[:3] + 1
+
+    def look(step: int, loss: float) -> None:
+        seen.append((model.predict(other), model.evaluate(other, Y[:3])["loss"], model.weights["y.bias"]))
+
+    history = model.fit(X, Y, validation_data=(X, Y), on_batch=look, verbose=False)
+    plain = nnc.compile(text=SPEC)
+    expected = plain.fit(X, Y, validation_data=(X, Y), verbose=False)
+    assert [epoch.figures for epoch in history.epochs] == [epoch.figures for epoch in expected.epochs]
+    np.testing.assert_array_equal(model.predict(X), plain.predict(X))
+    assert len(seen) == 25
+
+
 def test_a_share_of_the_rows_is_held_out() -> None:
     """The same rows in every call with the same seed, and training is as if they were not there."""
     one, two = nnc.compile(text=SPEC), nnc.compile(text=SPEC)

@@ -73,6 +73,30 @@ def test_a_model_takes_weights_in_the_middle_of_its_training(tmp_path: Path) -> 
     assert len(again.history) == 7
 
 
+def test_validation_data_has_weights_of_its_own() -> None:
+    """Of one output or of both, whether training has any or not; without them every row of it counts 1."""
+    for given in ({"main": W}, {"main": W, "aux": W[::-1]}):
+        model = nnc.compile(text=SPEC)
+        history = model.fit(X, Y, validation_data=(X, Y, given), verbose=False)
+        found = model.evaluate(X, Y, sample_weight=given)
+        for name in ("main.loss", "aux.loss"):
+            assert history[f"val_{name}"][-1] == pytest.approx(found[name], rel=1e-6)
+        np.testing.assert_allclose(model.weights["main.kernel"], fitted().weights["main.kernel"], rtol=1e-6)
+    assert found["aux.loss"] != pytest.approx(model.evaluate(X, Y)["aux.loss"], rel=1e-2)
+    weighted = nnc.compile(text=SPEC)
+    history = weighted.fit(X, Y, sample_weight={"main": W}, validation_data=(X, Y), verbose=False)
+    assert history["val_main.loss"][-1] == pytest.approx(weighted.evaluate(X, Y)["main.loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("given", "code"), [((X, Y, {"mian": W}), "E0705"), ((X, Y, {"main": -W}), "E0713"), ((X,), "E0822"), (X, "E0822")]
+)
+def test_wrong_weights_of_validation_data_are_refused(given: Any, code: str) -> None:
+    with pytest.raises(NncError) as caught:
+        fitted(validation_data=given)
+    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == [code]
+
+
 def test_a_bare_array_is_for_the_only_output() -> None:
     model = nnc.compile(text="input x: float32[2]\noutput y = x -> Dense(1) { loss = mse }\n")
     found = model.evaluate(X, Y["main"], sample_weight=2 * np.ones(24))["loss"]

@@ -6,18 +6,17 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from nnc.grammar.diagnostics import Diagnostic, UsageError
+from nnc.own_data import PARTS, part_of
 
 from . import models
 from .console import result, result_json
 from .report import report_json, report_table
 
 if TYPE_CHECKING:
-    from nnc.runtime.data import Dataset, Samples
     from nnc.runtime.metrics import Report
 
 NAME = "evaluate"
 SUMMARY = "judge a trained model on the data its spec names"
-PARTS = ("test", "validation", "train")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,25 +40,13 @@ def run(arguments: argparse.Namespace) -> int:
     directory = models.data_directory(arguments.data, model, network.data)
     learnt = models.encodings(model.saved) or None
     dataset = data.load(network.data, model.saved.plan, directory, network.outputs, learnt)
-    part, samples = _part(dataset, arguments.split, model.name)
+    part, samples = part_of(dataset, arguments.split, model.name)
     report = train.evaluate(model.session(), samples)
     if arguments.json:
         result_json(_as_json(model, part, report))
     else:
         result(f"{network.name}, {part} split, {report.rows:,} samples\n\n{report_table(report)}")
     return 0
-
-
-def _part(dataset: Dataset, asked: str | None, name: str) -> tuple[str, Samples]:
-    """The part that was asked for, or the one that says most about unseen data. Raises UsageError (E0830)."""
-    parts = {"test": dataset.test, "validation": dataset.validation, "train": dataset.train}
-    there = {part: samples for part, samples in parts.items() if samples is not None}
-    if asked is None:
-        return next(iter(there.items()))
-    if asked in there:
-        return asked, there[asked]
-    text = f"the data of `{name}` has no {asked} part"
-    raise UsageError(Diagnostic("E0830", text, notes=(f"it has {' and '.join(there)}",)))
 
 
 def _as_json(model: models.OpenModel, part: str, report: Report) -> dict[str, Any]:

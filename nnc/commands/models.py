@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from nnc.grammar.diagnostics import Diagnostic, UsageError
 
 from .console import narrate
-from .sources import bundled_path, specs_directory
 
 if TYPE_CHECKING:
     from nnc.compiler.network import Network
@@ -33,11 +32,9 @@ class OpenModel:
 
     def network(self) -> Network:
         """The typed network of the model's own spec, with the params it was trained with."""
-        from nnc.compiler.options import CompileOptions
-        from nnc.compiler.pipeline import check_source
-        from nnc.grammar.source import SourceFile
+        from nnc.own_data import network_of
 
-        return check_source(SourceFile(self.name, self.saved.spec), CompileOptions(dict(self.saved.params)))
+        return network_of(self.saved.spec, self.saved.params, self.name)
 
     def compiled(self) -> Compiled:
         """Every stage of the model's spec, at the batch size of its plan."""
@@ -75,31 +72,17 @@ def open_model(name: str) -> OpenModel:
 
 
 def data_directory(given: str | None, model: OpenModel, data: DataConfig) -> Path:
-    """Where the files are that the model's spec names.
+    """Where the files are that the model's spec names: as `--data` says, or found. Raises UsageError (E0810)."""
+    from nnc.own_data import directory_of
 
-    Without `--data`: beside the model, here, or among the bundled specs if the model comes from one of them; the first
-    of these that has them all. Raises UsageError (E0810).
-    """
     if given is not None:
         if not Path(given).is_dir():
             raise UsageError(Diagnostic("E0810", f"`--data {given}` is no directory"))
         return Path(given)
-    files = {source.path for _, bound in data.groups for _, source in bound}
-    places = [model.path.parent, Path()]
-    if _is_bundled(model):
-        places.append(specs_directory())
-    for place in places:
-        if all((place / file).is_file() for file in files):
-            if place != model.path.parent:
-                narrate(f"nnc: the data is in {place.resolve() if place == Path() else place}")
-            return place
-    return places[0]
-
-
-def _is_bundled(model: OpenModel) -> bool:
-    """Whether the model's spec is a bundled one, unchanged."""
-    path = bundled_path(model.saved.plan.model)
-    return path is not None and path.read_text(encoding="utf-8") == model.saved.spec
+    place = directory_of(data, model.path, model.saved.plan.model, model.saved.spec)
+    if place != model.path.parent:
+        narrate(f"nnc: the data is in {place.resolve() if place == Path() else place}")
+    return place
 
 
 def encodings(saved: SavedModel) -> dict[str, Encoding]:

@@ -30,8 +30,10 @@ def confusion_text(name: str, matrix: Array, names: Sequence[str] = ()) -> str:
         return _matrix(name, matrix) if len(matrix) <= _WIDEST else f"{name}: {len(matrix)} classes, too many to print"
     from nnc.runtime.confusion import unit_name
 
-    cells = [("unit", "true negatives", "false positives", "false negatives", "true positives")]
-    cells += [(unit_name(names, unit), *map(str, table.reshape(-1))) for unit, table in enumerate(matrix)]
+    cells: list[tuple[str, ...]] = [
+        ("unit", "true negatives", "false positives", "false negatives", "true positives"),
+        *((unit_name(names, unit), *map(str, table.reshape(-1))) for unit, table in enumerate(matrix)),
+    ]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
         "  ".join([first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(rest, widths[1:], strict=True))])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nnc.grammar.diagnostics import Diagnostic, DivergedError, MissingPackageError, NncError, UsageError
+from nnc.own_data import part_of
 
 from .console import narrate, result, result_line
 from .report import confusion_text, report_json, report_table
@@ -116,7 +117,7 @@ def carry_out(job: Job) -> int:
         _draw_so_far(job, seen)
         raise
     seconds = time.perf_counter() - began
-    part, samples = _evaluated(job.dataset)
+    part, samples = part_of(job.dataset, None, job.model.plan.model)
     report = train.evaluate(job.model.session, samples)
     _write(job, history, part, report, samples)
     _tell(job, history, part, report, seconds)
@@ -168,15 +169,6 @@ def _draw_so_far(job: Job, seen: History) -> None:
         narrate(f"nnc: no pictures: {error.diagnostics[0].message}")
     except KeyboardInterrupt:
         narrate("nnc: interrupted again: no pictures")
-
-
-def _evaluated(dataset: Dataset) -> tuple[str, Samples]:
-    """The part that says most about unseen data."""
-    if dataset.test is not None:
-        return "test", dataset.test
-    if dataset.validation is not None:
-        return "validation", dataset.validation
-    return "train", dataset.train
 
 
 # --- what a run leaves ----------------------------------------------------------------------------------------------
