@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from nnc.grammar.diagnostics import NncError, UsageError
+from nnc.grammar.diagnostics import Diagnostic, NncError, UsageError
 
 from .commands import cache, check, diff, evaluate, explain, fmt, init, predict, render, run, specs, summary
 from .commands import compile as compile_
@@ -57,6 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader went away (`nnc compile ... | head`). Python would complain once more while closing stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        refusal = _stdout_refusal()
+        if refusal is None:
+            return _report_bug(error)
+        _report(refusal)
+        return refusal.exit_code
     except Exception as bug:  # anything else is our bug
         return _report_bug(bug)
 
@@ -86,6 +92,17 @@ def _report(error: NncError) -> None:
 
     sys.stdout.flush()
     sys.stderr.write(render(error.diagnostics, color=wants_colour(sys.stderr)))
+
+
+def _stdout_refusal() -> NncError | None:
+    """What to say if standard output takes nothing more, such as a file on a full disk; it is closed then."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        reason = (error.strerror or "unknown reason").lower()
+        return UsageError(Diagnostic("E0807", f"cannot write to standard output: {reason}"))
+    return None
 
 
 def _report_bug(bug: Exception) -> int:

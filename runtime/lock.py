@@ -29,8 +29,7 @@ def lock(folder: Path) -> Iterator[None]:
     path = folder / LOCK
     handle = _locked(path)
     try:
-        os.ftruncate(handle, 0)
-        os.write(handle, f"{os.getpid()} {socket.gethostname()}\n".encode())
+        _sign(handle, path)
         yield
     finally:
         path.unlink(missing_ok=True)  # while it is still locked: who opened it meanwhile looks again
@@ -58,6 +57,14 @@ def _locked(path: Path) -> int:
             os.close(handle)
             raise _impossible(path, error) from None
         os.close(handle)
+
+
+def _sign(handle: int, path: Path) -> None:
+    try:
+        os.ftruncate(handle, 0)
+        os.write(handle, f"{os.getpid()} {socket.gethostname()}\n".encode())
+    except OSError as error:
+        raise _impossible(path, error) from None
 
 
 def _is_at(handle: int, path: Path) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,18 +110,17 @@ class RunFolder:
 
     def begin_history(self, history: History) -> None:
         """Write the epochs that are done; a run that was killed may have written more than its checkpoint has."""
-        rows = "".join(_json_line(epoch) for epoch in history.epochs)
-        write_whole(self.path / "history.jsonl", rows.encode())
-        write_whole(self.path / "history.csv", b"")
-        for number, epoch in enumerate(history.epochs):
-            self._add_csv(epoch, is_first=number == 0)
+        lines = "".join(_json_line(epoch) for epoch in history.epochs)
+        rows = "".join(_csv_rows(epoch, is_first=number == 0) for number, epoch in enumerate(history.epochs))
+        write_whole(self.path / "history.jsonl", lines.encode())
+        write_whole(self.path / "history.csv", rows.encode())
 
     def add_epoch(self, epoch: Epoch) -> None:
         """Add an epoch to the history. Raises: UsageError E0807."""
         try:
-            with (self.path / "history.jsonl").open("a", encoding="utf-8") as file:
-                file.write(_json_line(epoch))
-            self._add_csv(epoch, is_first=(self.path / "history.csv").stat().st_size == 0)
+            _append(self.path / "history.jsonl", _json_line(epoch))
+            table = self.path / "history.csv"
+            _append(table, _csv_rows(epoch, is_first=table.stat().st_size == 0))
         except OSError as error:
             raise _unwritable(self.path, error) from None
 
@@ -133,12 +134,28 @@ class RunFolder:
         for ending in ("png", "svg"):
             curves.write(figure, self.path / f"curves.{ending}")
 
-    def _add_csv(self, epoch: Epoch, *, is_first: bool) -> None:
-        with (self.path / "history.csv").open("a", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            if is_first:
-                writer.writerow(["epoch", "seconds", *epoch.figures])
-            writer.writerow([epoch.number, f"{epoch.seconds:.6f}", *map(repr, epoch.figures.values())])
+
+def _append(path: Path, text: str) -> None:
+    """Add lines to a file; of what a full disk does not take whole, nothing stays."""
+    with path.open("ab", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        left = memoryview(text.encode())
+        try:
+            while left:
+                left = left[file.write(left) :]
+        except OSError:
+            file.truncate(size)
+            raise
+
+
+def _csv_rows(epoch: Epoch, *, is_first: bool) -> str:
+    """An epoch's row, under a header if it is the first."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if is_first:
+        writer.writerow(["epoch", "seconds", *epoch.figures])
+    writer.writerow([epoch.number, f"{epoch.seconds:.6f}", *map(repr, epoch.figures.values())])
+    return text.getvalue()
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:

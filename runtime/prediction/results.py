@@ -9,10 +9,11 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import FileIO
 from itertools import product
 from math import prod
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Protocol, TextIO
+from typing import IO, Any, Protocol, TextIO
 
 import numpy as np
 
@@ -48,20 +49,25 @@ class CsvResults:
 
 
 class NpzResults:
-    """Arrays that are kept in temporary files until their length is known."""
+    """Arrays that are kept in temporary files until their length is known. Raises: UsageError E0807 (disk full)."""
 
     def __init__(self, file: IO[bytes], *, is_archive: bool) -> None:
         self._file, self._is_archive = file, is_archive
-        self._spools: dict[str, tuple[BinaryIO, tuple[int, ...], np.dtype[Any]]] = {}
+        self._spools: dict[str, tuple[FileIO, tuple[int, ...], np.dtype[Any]]] = {}
         self._rows = 0
 
     def add(self, block: Mapping[str, Array]) -> None:
         """Write the rows beside the others of their output."""
         for name, array in block.items():
-            if name not in self._spools:
-                spool: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `finish`
-                self._spools[name] = (spool, array.shape[1:], array.dtype)
-            self._spools[name][0].write(np.ascontiguousarray(array).tobytes())
+            try:
+                if name not in self._spools:
+                    spool = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by `finish`
+                    self._spools[name] = (spool, array.shape[1:], array.dtype)
+                left = memoryview(np.ascontiguousarray(array).tobytes())
+                while left:
+                    left = left[self._spools[name][0].write(left) :]
+            except OSError as error:
+                raise _no_room(error) from None
         self._rows += len(next(iter(block.values())))
 
     def finish(self) -> None:
@@ -134,6 +140,12 @@ def _umask() -> int:
 def _unwritable(target: Path, error: OSError) -> UsageError:
     reason = (error.strerror or "unknown reason").lower()
     return UsageError(Diagnostic("E0807", f"cannot write `{target}`: {reason}"))
+
+
+def _no_room(error: OSError) -> UsageError:
+    reason = (error.strerror or "unknown reason").lower()
+    text = f"the answers cannot be kept in {tempfile.tempdir or 'a temporary file'}: {reason}"
+    return UsageError(Diagnostic("E0807", text, helps=("set TMPDIR to a directory with more room",)))
 
 
 def _texts(array: Array) -> list[list[str]]:
