@@ -20,7 +20,6 @@ from nnc.grammar.source import SourceFile
 from nnc.runtime import modelfile, train
 from nnc.runtime.checkpoint import load_model
 from nnc.runtime.data import Dataset, Samples, from_arrays
-from nnc.runtime.data import load as load_data
 from nnc.runtime.data.encoding import from_texts, to_texts
 from nnc.runtime.data.order import split_rows
 from nnc.runtime.history import Epoch, History
@@ -345,8 +344,9 @@ class Model:
 
     def _dataset(self) -> Dataset:
         """The data that the spec names, its texts read as the training so far did."""
-        learnt = from_texts(self.vocabularies) or None
-        return load_data(self._own_data(), self.plan, self._base(), self.outputs, learnt)
+        from .own_data import load_own
+
+        return load_own(self._own_data(), self.plan, self._base(), self.outputs, from_texts(self.vocabularies))
 
     def _own_data(self) -> DataConfig | None:
         """The `data` section of the spec; of a loaded model, which keeps it as text, once it is asked for."""

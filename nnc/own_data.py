@@ -5,22 +5,26 @@ What `nnc evaluate MODEL` and `nnc.load(path).evaluate()` have in common.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nnc.compiler.options import CompileOptions, DataConfig, Value
 from nnc.grammar.diagnostics import Diagnostic, UsageError
 
 if TYPE_CHECKING:
     from nnc.compiler.network import Network
+    from nnc.compiler.options import DataConfig, OutputConfig, Value
+    from nnc.compiler.plan import Plan
     from nnc.runtime.data import Dataset, Samples
+    from nnc.runtime.data.source import Encoding
 
 PARTS: Final = ("test", "validation", "train")
 
 
 def network_of(spec: str, params: Iterable[tuple[str, Value]], name: str) -> Network:
     """The typed network of a model's spec, with the params it was trained with; `name` stands in its diagnostics."""
+    from nnc.compiler.options import CompileOptions
     from nnc.compiler.pipeline import check_source
     from nnc.grammar.source import SourceFile
 
@@ -45,6 +49,40 @@ def _is_bundled(model_name: str, spec: str) -> bool:
 
     path = bundled_path(model_name)
     return path is not None and path.read_text(encoding="utf-8") == spec
+
+
+def load_own(
+    data: DataConfig | None,
+    plan: Plan,
+    directory: Path,
+    outputs: Iterable[OutputConfig],
+    learnt: Mapping[str, Encoding] | None,
+) -> Dataset:
+    """The data of a model's own spec, its texts read as training did.
+
+    Every row weighs 1 where a Python program gave the weights that the model was trained with: its spec names none.
+    Raises: DataError E0701-E0720, E0808.
+    """
+    import numpy as np
+
+    from nnc.runtime.data import load
+
+    dataset = load(data, plan, directory, outputs, learnt or None)
+    fed = {name: plan.buffers[buffer].type for program in plan.programs for name, buffer in program.feeds}
+    weights = {name: type.dtype for name, type in fed.items() if name.startswith("sample_weight.")}
+
+    def weighted(samples: Samples | None) -> Samples | None:
+        if samples is None:
+            return None
+        rows = len(next(iter(samples.feeds.values())))
+        missing = {name: np.ones(rows, dtype) for name, dtype in weights.items() if name not in samples.feeds}
+        return dataclasses.replace(samples, feeds={**samples.feeds, **missing})
+
+    train = weighted(dataset.train)
+    assert train is not None
+    return dataclasses.replace(
+        dataset, train=train, validation=weighted(dataset.validation), test=weighted(dataset.test)
+    )
 
 
 def part_of(dataset: Dataset, asked: str | None, name: str) -> tuple[str, Samples]:

@@ -241,6 +241,20 @@ def test_a_loaded_model_finds_its_data_beside_it_here_or_where_it_is_told(out: P
     assert len(lost.fit(epochs=1, verbose=False)) == 1
 
 
+def test_rows_of_the_specs_data_weigh_one_where_arrays_had_weights(out: Path) -> None:
+    model = nnc.compile("rows.nn")
+    model.fit(X[:8, :2], Y[:8], sample_weight=np.full(8, 3.0), epochs=1, verbose=False)
+    plain = nnc.compile("rows.nn")
+    plain.weights = model.weights
+    expected = pytest.approx(plain.evaluate()["loss"], rel=1e-6)
+    assert model.evaluate()["loss"] == expected
+    model.save("m.safetensors")
+    assert nnc.load("m.safetensors").evaluate()["loss"] == expected
+    assert cli.main(["evaluate", "m.safetensors"]) == 0
+    model.fit(epochs=1, verbose=False)
+    assert len(model.history) == 2
+
+
 def test_a_model_whose_spec_names_no_data_still_needs_arrays(out: Path) -> None:
     model = nnc.compile(text=SPEC)
     model.save("m.safetensors")

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from nnc.grammar.diagnostics import Diagnostic, UsageError
-from nnc.own_data import PARTS, part_of
+from nnc.own_data import PARTS, load_own, part_of
 
 from . import models
 from .console import result, result_json
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from nnc.runtime import data, train
+    from nnc.runtime import train
 
     model = models.open_model(arguments.model)
     network = model.network()
@@ -38,8 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(Diagnostic("E0808", f"the spec of `{model.name}` names no data to judge it on",
                                     helps=("from Python, give arrays: nnc.load(path).evaluate(x, y)",)))  # fmt: skip
     directory = models.data_directory(arguments.data, model, network.data)
-    learnt = models.encodings(model.saved) or None
-    dataset = data.load(network.data, model.saved.plan, directory, network.outputs, learnt)
+    learnt = models.encodings(model.saved)
+    dataset = load_own(network.data, model.saved.plan, directory, network.outputs, learnt)
     part, samples = part_of(dataset, arguments.split, model.name)
     report = train.evaluate(model.session(), samples)
     if arguments.json:

@@ -203,7 +203,7 @@ def _unit_names(job: Job, output: str) -> Sequence[str]:
     data = job.compiled.network.data
     bound = dict(data.groups[0][1]) if data is not None else {}
     columns = bound[target].columns if target in bound else None
-    return columns if columns is not None and len(columns) == width else ()
+    return columns if columns is not None and len(columns) == width != 1 else ()
 
 
 def _draw(

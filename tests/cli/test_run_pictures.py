@@ -23,6 +23,7 @@ model tags
 input x: float32[2]
 
 output tag = x -> Dense(3, sigmoid) { loss = binary_crossentropy }
+output bit = x -> Dense(1, sigmoid) { loss = binary_crossentropy }
 output kind = x -> Dense(2, softmax) { loss = sparse_categorical_crossentropy }
 
 train { optimizer = sgd(learning_rate = 0.1), batch_size = 8, epochs = 3, seed = 2 }
@@ -31,6 +32,7 @@ data {
   table = csv("tags.csv")
   x = table[a, b]
   tag = table[red, green, blue]
+  bit = table[red]
   kind = table[kind]
 }
 """
@@ -52,7 +54,7 @@ def test_each_unit_has_its_matrix_as_scikit_learn_counts_it(here: Path) -> None:
     assert cli.main(["run", "tags.nn", "--run", "out"]) == 0
     model = nnc.load("out/model.safetensors")
     table = np.loadtxt("tags.csv", delimiter=",", skiprows=1)
-    x, truth = table[:, :2], {"tag": table[:, 2:5], "kind": table[:, 5].astype(int)}
+    x, truth = table[:, :2], {"tag": table[:, 2:5], "bit": table[:, 2], "kind": table[:, 5].astype(int)}
     predicted = model.predict(x)
     assert isinstance(predicted, dict)
     found = classifiers(model.plan, model.outputs, model.vocabularies)
@@ -62,6 +64,7 @@ def test_each_unit_has_its_matrix_as_scikit_learn_counts_it(here: Path) -> None:
     np.testing.assert_array_equal(
         matrices["kind"], metrics.confusion_matrix(truth["kind"], predicted["kind"].argmax(axis=1))
     )
+    np.testing.assert_array_equal(matrices["bit"], metrics.confusion_matrix(truth["bit"], predicted["bit"] > 0.5))
     told = (here / "out" / "summary.txt").read_text().splitlines()
     start = told.index("tag.confusion (each unit for itself: yes or no)")
     assert told[start + 1].split()[0] == "unit"
