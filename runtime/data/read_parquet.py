@@ -1,26 +1,27 @@
 """Reads a Parquet file: numbers, or texts as positions in a list. Needs the optional extra `data` (pyarrow).
 
-The file is read batch by batch, whatever the size of its row groups: of each column one page at a time is in memory,
-and of the columns that are wanted as much as `spool.py` lets be there.
+The file is read batch by batch, whatever the size of its row groups, and some columns at a time: of each of these one
+page is in memory, and of all that are wanted as much as `spool.py` lets be there.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
 
 from nnc.grammar.diagnostics import DataError, Diagnostic
-from nnc.runtime.protocol import Array
+from nnc.runtime.protocol import Array, Feed
 
 from . import stream
 from .columns import Column
 from .source import Contents, Request, expand, unreadable, unusable
 from .spool import Table
 
+COLUMNS_AT_ONCE: Final = 32
 _MOST_ROWS: Final = 1 << 14
 _BUFFER_BYTES: Final = 1 << 22          # of the file, shared by its columns; a page is read through a part of it
 
@@ -44,12 +45,31 @@ def read_parquet(request: Request) -> Contents:
             problems += error.diagnostics
     if problems:
         raise DataError(*problems)
-    table = Table(request, wanted, expected_bytes=file.rows * len(wanted) * np.dtype(np.float64).itemsize)
+    expected_bytes = file.rows * len(wanted) * np.dtype(np.float64).itemsize
+    arrays: dict[str, Feed] = {}
+    words: dict[str, tuple[str, ...]] = {}
+    for start in range(0, len(wanted), COLUMNS_AT_ONCE):
+        keys = wanted[start : start + COLUMNS_AT_ONCE]
+        table = Table(request, keys, expected_bytes)
+        try:
+            words |= _fill(table, file, {key: columns[key] for key in keys})
+        except DataError as error:
+            problems += error.diagnostics
+        else:
+            arrays |= table.columns()
+    if problems:
+        raise DataError(*problems)
+    return Contents(arrays, file.names, is_table=True, words=words)
+
+
+def _fill(table: Table, file: ParquetFile, columns: Mapping[str, ParquetColumn]) -> dict[str, tuple[str, ...]]:
+    """Read whole columns into a table; gives the words of those that hold texts."""
     first = 0
-    for batch in file.batches(wanted):
+    for batch in file.batches(tuple(columns)):
         table.append([column.add(batch.column(key), first) for key, column in columns.items()])
         first += batch.num_rows
     words: dict[str, tuple[str, ...]] = {}
+    problems: list[Diagnostic] = []
     for key, column in columns.items():
         numbers, texts, wrong = column.finish()
         problems += wrong
@@ -59,7 +79,7 @@ def read_parquet(request: Request) -> Contents:
             table.replace(key, numbers)
     if problems:
         raise DataError(*problems)
-    return Contents(table.columns(), file.names, is_table=True, words=words)
+    return words
 
 
 class ParquetFile:

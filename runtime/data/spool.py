@@ -21,7 +21,7 @@ from nnc.runtime.protocol import Array, Feed
 from . import stream
 from .columns import EXACT
 from .source import Request, unreadable
-from .stream import FileRows, PickedColumns
+from .stream import FileRows, Picked, PickedColumns
 
 _PIECE_BYTES: Final = 1 << 22
 
@@ -112,13 +112,14 @@ def rows_first(request: Request, columns: FileRows) -> FileRows:
 class Table:
     """Columns that grow block by block: arrays of their own in memory, or float64, row by row, in a file.
 
-    expected_bytes: as much is known to come. `replace` turns codes into the numbers they stand for.
+    expected_bytes: as much is known to come, into this table and others that go with it. `replace` turns codes into
+    the numbers they stand for.
     """
 
     def __init__(self, request: Request, keys: tuple[str, ...], expected_bytes: int = 0) -> None:
         self._request, self._keys = request, keys
         self._pieces: dict[str, list[Array]] = {key: [] for key in keys}
-        self._bytes = expected_bytes
+        self._expected_bytes, self._bytes = expected_bytes, 0
         self._rows = 0
         self._spool: Spool | None = None
         self._numbers: dict[str, Array] = {}
@@ -129,7 +130,7 @@ class Table:
         for key, array in arrays.items():
             self._pieces[key].append(array)
             self._bytes += array.nbytes
-        if self._spool is None and self._bytes > stream.STREAMED_FROM:
+        if self._spool is None and max(self._bytes, self._expected_bytes) > stream.STREAMED_FROM:
             self._spool = Spool(self._request)
         if self._spool is not None:
             self._write_out(self._spool)
@@ -150,7 +151,7 @@ class Table:
                 whole[key] = np.concatenate(parts) if parts else np.empty(0)
             return whole
         table = self._spool.rows((self._rows, len(self._keys)), np.dtype(np.float64))
-        return {key: PickedColumns(table, (k,), (self._numbers.get(key),)) for k, key in enumerate(self._keys)}
+        return {key: PickedColumns((Picked(table, k, self._numbers.get(key)),)) for k, key in enumerate(self._keys)}
 
     def _write_out(self, spool: Spool) -> None:
         for block in zip(*self._pieces.values(), strict=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any, Final
@@ -77,33 +78,46 @@ class FileRows:
             done += len(piece)
 
 
-class PickedColumns:
-    """Some columns of a table of rows, in the order given. `tables[k]`, if any, says what its numbers stand for."""
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """One column of a table of rows. `numbers`, if any, says what each of its codes stands for."""
 
-    def __init__(self, table: FileRows, positions: tuple[int, ...], tables: tuple[Array | None, ...]) -> None:
-        self.table, self.positions, self.tables = table, positions, tables
-        self.shape: tuple[int, ...] = (len(table), len(positions))
-        self.dtype = table.dtype
+    table: FileRows
+    position: int
+    numbers: Array | None = None
+
+
+class PickedColumns:
+    """Columns of tables that have the same rows, in the order given."""
+
+    def __init__(self, columns: tuple[Picked, ...]) -> None:
+        self.columns = columns
+        self._tables = tuple({id(column.table): column.table for column in columns}.values())
+        self.shape: tuple[int, ...] = (len(self._tables[0]), len(columns))
+        self.dtype = self._tables[0].dtype
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def take(self, rows: Rows, out: Array) -> None:
         """The wanted columns of the rows, whose others are read too."""
-        whole = np.empty((len(rows), self.table.shape[1]), self.dtype)
-        self.table.take(rows, whole)
-        for k, (position, table) in enumerate(zip(self.positions, self.tables, strict=True)):
-            column = whole[:, position]
-            out[:, k] = column if table is None else table[column.astype(np.int64)]
+        for table in self._tables:
+            whole = np.empty((len(rows), table.shape[1]), self.dtype)
+            table.take(rows, whole)
+            for k, picked in enumerate(self.columns):
+                if picked.table is table:
+                    column = whole[:, picked.position]
+                    out[:, k] = column if picked.numbers is None else picked.numbers[column.astype(np.int64)]
 
 
-def recoded(column: Feed, table: Array) -> Feed:
-    """A column of codes with `table[code]` for each; the table's last entry is that of -1."""
+def recoded(column: Feed, numbers: Array) -> Feed:
+    """A column of codes with `numbers[code]` for each; their last entry is that of -1."""
     if isinstance(column, np.ndarray):
-        return np.asarray(table[column])
+        return np.asarray(numbers[column])
     assert isinstance(column, PickedColumns)
-    assert column.tables == (None,)
-    return PickedColumns(column.table, column.positions, (table,))
+    (picked,) = column.columns
+    assert picked.numbers is None
+    return PickedColumns((replace(picked, numbers=numbers),))
 
 
 def side_by_side(columns: list[Feed]) -> Feed:
@@ -113,9 +127,7 @@ def side_by_side(columns: list[Feed]) -> Feed:
         return np.stack(arrays, axis=1)
     picked = [column for column in columns if isinstance(column, PickedColumns)]
     assert len(picked) == len(columns)
-    assert all(column.table is picked[0].table for column in picked)
-    positions = tuple(position for column in picked for position in column.positions)
-    return PickedColumns(picked[0].table, positions, tuple(table for column in picked for table in column.tables))
+    return PickedColumns(tuple(one for column in picked for one in column.columns))
 
 
 def blocks(feed: Feed, rows: Rows | None = None) -> Iterator[tuple[Rows, Array]]:

@@ -19,9 +19,9 @@ from nnc.grammar.diagnostics import DataError
 from nnc.runtime.data import Dataset, load, stream
 from nnc.runtime.data.audit import AuditedRows
 from nnc.runtime.data.read_npy import read_npy
-from nnc.runtime.data.read_parquet import read_parquet
+from nnc.runtime.data.read_parquet import COLUMNS_AT_ONCE, read_parquet
 from nnc.runtime.data.source import Request
-from nnc.runtime.data.stream import FileRows, blocks
+from nnc.runtime.data.stream import FileRows, blocks, side_by_side
 
 OUTPUTS = (OutputConfig("kind", "kind", Choice("sparse_categorical_crossentropy")),)
 OPTIONS: dict[str, tuple[tuple[str, Any], ...]] = {"csv": (("missing", "mean"), ("unknown", "other"))}
@@ -252,6 +252,19 @@ def taken(feed: Any, rows: Any) -> Any:
     out = np.empty((len(rows), *feed.shape[1:]), feed.dtype)
     feed.take(rows, out)
     return out
+
+
+@pytest.mark.parametrize("limit", [0, 1 << 20])
+def test_many_columns_of_parquet_are_read_some_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(stream, "STREAMED_FROM", limit)
+    whole = np.random.default_rng(0).normal(size=(20, 3 * COLUMNS_AT_ONCE + 1))
+    parquet_file(tmp_path / "t.parquet", **{f"c{k}": column for k, column in enumerate(whole.T)})
+    contents = read_parquet(Request(tmp_path / "t.parquet", "t.parquet", ("c0..c96",)))
+    order = [f"c{k}" for k in np.random.default_rng(1).permutation(97)]
+    found = taken(side_by_side([contents.arrays[key] for key in order]), np.array([19, 0, 7]))
+    np.testing.assert_array_equal(found, whole[[19, 0, 7]][:, [int(key[1:]) for key in order]])
 
 
 def test_a_gap_in_parquet_is_named_with_its_row(tmp_path: Path) -> None:
