@@ -15,7 +15,8 @@ THIRD_PARTY = {
     "nnc.runtime": {"numpy", "safetensors", "rich", "pyarrow", "matplotlib"},
     "nnc": {"numpy", "rich", "sklearn"},
 }
-RUNTIME_MAY_USE = {"compiler": {"plan", "planfile", "verify", "expr", "types", "options", "graph", "formulas", "ops"}}
+PLAN_SIDE = {"plan", "planfile", "verify", "expr", "types", "options", "graph", "formulas", "ops", "codegen"}
+RUNTIME_MAY_USE = {"compiler": PLAN_SIDE}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc", "base"}
 MAX_FILE_LINES = 450
 MAX_FUNCTION_LINES = 70

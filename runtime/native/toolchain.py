@@ -30,7 +30,8 @@ from .folder import cache_folder, writable_folder
 MEMORY = "toolchains.json"
 PROBE_TIMEOUT_SECONDS = 60  # zig builds its own parts of the C library when it first runs: 4 s here
 FLAGS = (
-    *("-std=gnu11", "-O2", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-psabi"),
+    *("-std=gnu11", "-O2", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"),
+    *("-fno-strict-aliasing", "-Wno-psabi"),
     *("-shared", "-fPIC", "-pthread"),
 )
 # The first that the compiler takes. Clang splits vectors of 64 bytes in two unless it is told to prefer them.

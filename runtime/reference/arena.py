@@ -38,6 +38,11 @@ class Arena:
                 view = self.view(id, plan.batch_size)
                 view[...] = np.array(buffer.value, np.float64).reshape(view.shape)
 
+    @property
+    def address(self) -> int:
+        """Of the first byte."""
+        return int(self._bytes.ctypes.data)
+
     def view(self, id: int, rows: int) -> Array:
         buffer = self.plan.buffers[id]
         item = ITEM_SIZE[buffer.type.dtype]

@@ -1,0 +1,254 @@
+"""Steps that run through a space: maps, rows by index, sums by index, random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from math import prod
+from typing import Final
+
+from ..plan import Buffer, Plan, Step
+from ..types import ITEM_SIZE, TensorType
+from ..views import row_major
+from .bodies import BodyPrinter, Known
+from .calls import SMALL_WORK, Arguments, Call, Piece, head
+from .expressions import SUFFIX
+from .nest import Nest
+from .places import Level, Place, linear
+from .reductions import CHUNKS, Partials, Sums, finish_call, piece_spans
+from .source import Source
+from .target import Target
+
+_ACC: Final = -1        # stands for the root's result among the buffers of a nest
+_INDEX: Final = -2
+_HEAVY: Final = frozenset({"exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "sigmoid", "softplus", "erf", "pow"})
+_ROOT_CYCLES: Final = {"map": 0, "gather": 2, "scatter_add": 8, "random": 60}    # for each vector, roughly
+
+
+def map_calls(plan: Plan, step: Step, number: int, target: Target) -> list[Call]:
+    """The functions of a step that runs through its space, in the order to call them."""
+    return _MapPrinter(plan, step, number, target).calls()
+
+
+class _MapPrinter:
+    def __init__(self, plan: Plan, step: Step, number: int, target: Target) -> None:
+        self.plan, self.step, self.number, self.target = plan, step, number, target
+        self.arguments = Arguments(plan)
+        body = step.body
+        ids = [id for _, id in body.operands] + [id for id, _ in body.stores]
+        self.keeps_rows = (
+            step.kernel in ("gather", "scatter_add")
+            or any(s.kind != "map" for s in body.statements)
+            or any(r.axes == "leading" for r in step.reductions)
+        )
+        buffers: dict[int, Buffer] = {id: plan.buffers[id] for id in ids} | self._root_buffers()
+        space = step.space.shape if step.space.shape or not self.keeps_rows else (1,)
+        self.nest = Nest.over(space, buffers, list(buffers), self.keeps_rows)
+        row = self.nest.lengths[-1] if self.nest.lengths else 1
+        self.row = row
+        work = self._vectors() * _cycles(step)
+        self.is_shared = work > SMALL_WORK and len(self.nest.lengths) > self.keeps_rows
+        self.sums = Sums(
+            step.reductions, number, CHUNKS if self.is_shared else 1, row, target.lanes, self.arguments
+        )
+        stores = {id for id, _ in body.stores}
+        places = {
+            id: self.nest.place(id, plan.buffers[id], self.arguments.pointer(id, id in stores))
+            for id in dict.fromkeys(ids)
+        }
+        self.pieces: list[Piece] = []
+        self.body = BodyPrinter(
+            body, places, target.lanes, row if self.keeps_rows and isinstance(row, int) else 0,
+            self._acc(), step.reductions, self.sums.accumulate,
+        )  # fmt: skip
+
+    def _vectors(self) -> int:
+        """How many vectors the loops run through, with a full batch."""
+        cells = prod(self.step.space.concrete(self.plan.batch_size))
+        if not self.keeps_rows or not isinstance(self.row, int):
+            return -(-cells // self.target.lanes)
+        return cells // self.row * -(-self.row // self.target.lanes)
+
+    # --- the root ---------------------------------------------------------------------------------------------------
+    def _root_buffers(self) -> dict[int, Buffer]:
+        """What a root reads or makes, as the loops have to step through it."""
+        step, space = self.step, self.step.space
+        if step.kernel == "gather":
+            indices = self.plan.buffers[step.operands[1]]
+            shape = (*indices.type.shape, 1)
+            return {_INDEX: replace(indices, type=indices.type.with_shape(shape), strides=(*indices.strides, 0))}
+        if step.kernel in ("scatter_add", "random"):
+            return {_ACC: Buffer("acc", "temporary", space, row_major(space.shape), 0, "")}
+        return {}
+
+    def _acc(self) -> tuple[Place | None, Known] | None:
+        step, dtype = self.step, self.step.space.dtype
+        if step.kernel == "map":
+            return None
+        if step.kernel == "gather":
+            level = Level.ELEMENT if self.row != 1 else Level.ROW
+            return Place("row", dtype, level, "j" if self.row != 1 else "0"), Known(level, 0, dtype)
+        size = prod(step.space.concrete(self.plan.batch_size)) * ITEM_SIZE[dtype]
+        piece = Piece("result", self.number, size)
+        self.pieces.append(piece)
+        pointer = self.arguments.piece(piece, dtype)
+        made = Buffer("acc", "temporary", TensorType(dtype, ()), (), 0, "")
+        place = self.nest.place(_ACC, made, pointer)
+        return place, Known(place.level, 0, dtype)
+
+    def _fill(self, source: Source) -> None:
+        """What the root computes before the loops, for the thread's own part of the space."""
+        step, plan = self.step, self.plan
+        stride = self.nest.strides[_ACC][0] if self.nest.lengths else 1
+        if step.kernel == "random":
+            attrs = dict(step.attrs)
+            low, high = plan.seed & 0xFFFFFFFF, (plan.seed >> 32) & 0xFFFFFFFF
+            counter = f"(uint32_t)(int64_t)*{self.arguments.pointer(step.operands[0])}"
+            where = "0, 1" if not self.nest.lengths else f"part.first * {stride}, (part.last - part.first) * {stride}"
+            made = f"philox_{attrs['distribution']}_f32(result, {where}"
+            source.line(f"{made}, 0x{low:08x}u, 0x{high:08x}u, {counter}, {attrs['stream']}u);")
+        elif step.kernel == "scatter_add":
+            indices, rows = (plan.buffers[id] for id in step.operands)
+            pointers = [self.arguments.pointer(id) for id in step.operands]
+            size, width = step.space.concrete(plan.batch_size)
+            part = "part" if len(self.nest.lengths) == 2 else f"(struct share){{0, {size}}}"
+            kinds = f"{SUFFIX[rows.type.dtype]}_{SUFFIX[indices.type.dtype]}"
+            count = _count_text(indices)
+            assert _is_row_major(rows)
+            assert _is_row_major(indices)
+            call = f"scatter_add_{kinds}(result, {part}, {width}, {pointers[0]}, {count}, {pointers[1]});"
+            source.line(call)
+
+    def _row_start(self) -> list[str]:
+        if self.step.kernel != "gather":
+            return []
+        table, indices = self.step.operands
+        type = self.plan.buffers[table].type
+        width = self.plan.buffers[table].strides[0]
+        index = linear(self.nest.indices, self.nest.strides[_INDEX])
+        kind = "double" if type.dtype == "float64" else "float"
+        line = f"const {kind} *row = {self.arguments.pointer(table)} + (long){self.arguments.pointer(indices)}[{index}]"
+        return [f"{line} * {width};"]
+
+    # --- the function -----------------------------------------------------------------------------------------------
+    def calls(self) -> list[Call]:
+        source = Source()
+        with source.block("HEAD"):
+            source.all(self.body.call_lines())
+            with ExitStack() as stack:
+                if self.step.reductions:
+                    source.line(f"const struct share chunks = share_of({self.sums.chunks}, worker);")
+                    stack.enter_context(source.block("for (long chunk = chunks.first; chunk < chunks.last; chunk++)"))
+                self._part(source)
+                if self.step.kernel in ("random", "scatter_add"):
+                    self._fill(source)
+                self.sums.begin(source)
+                if self.nest.lengths:
+                    self._loops(source)
+                else:
+                    source.all([*self._row_start(), *self.body.row_lines(0)])
+                source.all(self.body.call_end_lines())
+                self.sums.end(source)
+        return [self._call(source), *self._finishes()]
+
+    def _part(self, source: Source) -> None:
+        """Which part of the outermost loop is the thread's, or the chunk's."""
+        if not self.nest.lengths:
+            return
+        cut = "lanes" if len(self.nest.lengths) == 1 else "share"
+        whom = f"part_of(chunk, {self.sums.chunks})" if self.step.reductions else "worker"
+        source.line(f"const struct share part = {cut}_of({self.nest.lengths[0]}, {whom});")
+
+    def _call(self, source: Source) -> Call:
+        step, body = self.step, self.step.body
+        arguments = self.arguments.all()
+        read = [*step.operands, *(id for _, id in body.operands)]
+        made = piece_spans((*self.sums.pieces, *self.pieces))
+        writes = (*self.arguments.spans(id for id, _ in body.stores), *made)
+        text = str(source).replace("HEAD", head(arguments), 1)
+        return Call(
+            step.kernel, text, arguments, self.arguments.spans(read), writes, self.is_shared,
+            self.body.scratch.size_bytes,
+        )  # fmt: skip
+
+    def _finishes(self) -> Iterator[Call]:
+        for number, (reduction, piece) in enumerate(zip(self.step.reductions, self.sums.pieces, strict=True)):
+            length = self.target.lanes if reduction.axes == "all" else self.row
+            assert isinstance(length, int)
+            partials = Partials(self.sums.chunks, length, length, reduction.dtype, piece)
+            yield finish_call(self.plan, reduction, number, partials, self.target.lanes)
+
+    def _loops(self, source: Source) -> None:
+        with ExitStack() as stack:
+            for number, length in enumerate(self.nest.lengths[:-1]):
+                start, end = ("part.first", "part.last") if number == 0 else ("0", str(length))
+                index = f"i{number}"
+                stack.enter_context(source.block(f"for (long {index} = {start}; {index} < {end}; {index}++)"))
+            source.all(self._row_start())
+            for number in range(self.body.passes):
+                source.all(self.body.row_lines(number))
+                self._row(source, number)
+                source.all(self.body.after_lines(number))
+            for number in range(self.body.passes, self.body.last_ready + 1):
+                source.all(self.body.row_lines(number))
+            source.all(self.body.row_end_lines())
+
+    def _row(self, source: Source, number: int) -> None:
+        """The elements of a row, in one pass."""
+        body, length = self.body, self.row
+        if len(self.nest.lengths) == 1:
+            self._lanes(source, number)
+            return
+        assert isinstance(length, int), "only the outermost loop runs over the batch"
+        if self.keeps_rows and body.is_single:
+            if number == 0:
+                source.line("const long j = 0;")
+            source.all(body.element_lines(number, self._n(length)))
+            return
+        whole = length // self.target.lanes * self.target.lanes
+        if whole:
+            with source.block(f"for (long j = 0; j < {whole}; j += LANES)"):
+                source.all(body.element_lines(number, "LANES"))
+        if length > whole:
+            with source.block():
+                source.line(f"const long j = {whole};")
+                source.all(body.element_lines(number, str(length - whole)))
+
+    def _lanes(self, source: Source, number: int) -> None:
+        """The one loop that there is: the thread's part of it."""
+        body = self.body
+        if self.keeps_rows and body.is_single:
+            if number == 0:
+                source.line("const long j = 0;")
+            source.all(body.element_lines(number, self._n(int(self.row))))
+            return
+        with source.block():
+            source.line("long j = part.first;")
+            with source.block("for (; j + LANES <= part.last; j += LANES)"):
+                source.all(body.element_lines(number, "LANES"))
+            if not isinstance(self.row, int) or self.row % self.target.lanes:
+                with source.block("if (j < part.last)"):
+                    source.line("const long n = part.last - j;")
+                    source.all(body.element_lines(number, "n"))
+
+    def _n(self, length: int) -> str:
+        return "LANES" if length == self.target.lanes else str(length)
+
+
+def _cycles(step: Step) -> int:
+    """Instructions for each vector of the space, roughly."""
+    body = step.body
+    heavy = sum(12 for s in body.statements if _HEAVY & set(str(s.expr).replace("(", " ").split()))
+    return 2 + _ROOT_CYCLES[step.kernel] + len(body.operands) + 2 * len(body.statements) + heavy
+
+
+def _count_text(buffer: Buffer) -> str:
+    """How many elements a tensor has, as C."""
+    rest = prod(dim for dim in buffer.type.shape if isinstance(dim, int))
+    return f"rows * {rest}" if buffer.type.has_batch else str(rest)
+
+
+def _is_row_major(buffer: Buffer) -> bool:
+    expected = row_major(buffer.type.shape)
+    return all(d == 1 or a == b for d, a, b in zip(buffer.type.shape, buffer.strides, expected, strict=True))

@@ -1,0 +1,265 @@
+"""A plan as one C file: `print_module` gives its text and what a session must know to run it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from ..plan import ROWS_FEED, Plan, Program, Step
+from ..types import ITEM_SIZE
+from .calls import SMALL_WORK, Call, Piece
+from .layouts import Run, panel_runs, panelled
+from .maps import map_calls
+from .phases import Phase, phases_of, place_pieces
+from .products import matmul_calls
+from .source import Source
+from .target import Target
+
+_HEADERS = ("vector.h", "vector_math.h", "philox.h", "share.h", "rows.h", "product.h", "pool.h")
+_BYTES_OF_A_CYCLE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What a program is fed: its name, and the bytes of one sample."""
+
+    name: str
+    row_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A program as a session calls it. is_shared: worth more than one thread."""
+
+    name: str
+    number: int
+    feeds: tuple[Feed, ...]
+    is_shared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """Printed C, and the memory that it needs beside the plan's arena.
+
+    panels: buffer of each variable that lies in panels -> its panels. piece_bytes: for all threads together;
+    scratch_bytes: for each.
+    """
+
+    text: str
+    entries: tuple[Entry, ...]
+    panels: dict[int, tuple[Run, ...]]
+    piece_bytes: int
+    scratch_bytes: int
+    target: Target
+
+
+def print_module(plan: Plan, target: Target) -> Module:
+    """The whole plan. Requires: `verify_plan(plan)` passes."""
+    return _ModulePrinter(plan, target).module()
+
+
+class _ModulePrinter:
+    def __init__(self, plan: Plan, target: Target) -> None:
+        self.plan, self.target = plan, target
+        self.panels = panelled(plan, target)
+        self.functions: dict[str, str] = {}      # text -> name
+        self.source = Source()
+        self.piece_bytes = self.scratch_bytes = 0
+
+    def module(self) -> Module:
+        entries = []
+        programs = []
+        for number, program in enumerate(self.plan.programs):
+            phases = phases_of(self._calls(program))
+            programs.append(self._program(program, phases))
+            is_shared = any(call.is_shared for phase in phases for call in phase.calls)
+            feeds = tuple([Feed(name, self._row_bytes(id)) for name, id in program.feeds if name != ROWS_FEED])
+            entries.append(Entry(program.name, number, feeds, is_shared))
+        text = "".join([self._head(), *self._definitions(), *programs, self._tail()])
+        panels = {
+            id: panel_runs(int(self.plan.buffers[id].type.shape[1]), self.target.lanes, self._width(id))
+            for _, id in self.plan.variables
+            if id in self.panels
+        }
+        return Module(text, tuple(entries), panels, self.piece_bytes, self.scratch_bytes, self.target)
+
+    def _width(self, id: int) -> int:
+        return self.target.width if self.plan.buffers[id].type.dtype == "float32" else 1
+
+    # --- calls ------------------------------------------------------------------------------------------------------
+    def _calls(self, program: Program) -> list[Call]:
+        calls: list[Call] = []
+        for number, step in enumerate(program.steps):
+            found = self._step_calls(step, number)
+            what = f"{step.layer or program.name}: {step.kernel}" + "".join(f", {word}" for word in step.fused)
+            calls += [_noted(call, what if k == 0 else "") for k, call in enumerate(found)]
+        return calls
+
+    def _step_calls(self, step: Step, number: int) -> list[Call]:
+        if step.kernel == "matmul":
+            return matmul_calls(self.plan, step, number, self.target, self.panels)
+        return map_calls(self.plan, step, number, self.target)
+
+    def _row_bytes(self, id: int) -> int:
+        type = self.plan.buffers[id].type
+        return prod(type.concrete(1)) * ITEM_SIZE[type.dtype]
+
+    # --- the file ---------------------------------------------------------------------------------------------------
+    def _head(self) -> str:
+        source = Source()
+        model = _comment(self.plan.model)
+        source.line(f"/* {model}: batches of at most {self.plan.batch_size}, for {self.target.name}.")
+        source.all(_INTRODUCTION)
+        for header in _HEADERS:
+            source.line(f'#include "{header}"')
+        source.line()
+        source.line(f'_Static_assert(LANES == {self.target.lanes}, "printed for {self.target.name}");')
+        source.line()
+        source.all(_MEMORY)
+        return str(source)
+
+    def _definitions(self) -> list[str]:
+        return [re.sub(r"\bNAME(?=\b|_)", name, text) + "\n" for text, name in self.functions.items()]
+
+    def _function(self, call: Call) -> str:
+        if call.text not in self.functions:
+            number = sum(name.startswith(f"{call.kind}_") for name in self.functions.values())
+            self.functions[call.text] = f"{call.kind}_{number}"
+        return self.functions[call.text]
+
+    def _program(self, program: Program, phases: Sequence[Phase]) -> str:
+        """The program's steps, then the loop over the batches of a call."""
+        offsets, size = place_pieces(phases)
+        self.piece_bytes = max(self.piece_bytes, size)
+        source = Source()
+        parameters = "const struct memory m, const struct worker worker, struct team *team, const long rows"
+        with source.block(f"static void {program.name}({parameters})"):
+            for number, phase in enumerate(phases):
+                if number:
+                    source.line("meet(team, worker);")
+                for call in phase.calls:
+                    self._one_call(source, call, offsets)
+        source.line()
+        self._loop(source, program)
+        return str(source)
+
+    def _one_call(self, source: Source, call: Call, offsets: dict[Piece, int]) -> None:
+        self.scratch_bytes = max(self.scratch_bytes, call.scratch_bytes)
+        if call.note:
+            source.line(f"/* {_comment(call.note)} */")
+        arguments = []
+        for argument in call.arguments:
+            kind = argument.parameter[: argument.parameter.index("*") + 1]
+            if argument.piece is not None:
+                arguments.append(f"({kind})(m.pieces + {offsets[argument.piece]})")
+            else:
+                buffer = self.plan.buffers[argument.buffer]
+                memory = "fixed" if buffer.kind in ("variable", "constant") else "work"
+                arguments.append(f"({kind})(m.{memory} + {buffer.offset})")
+        whom = "worker" if call.is_shared else "alone(worker)"
+        start = "" if call.is_shared else "if (worker.thread == 0) "
+        source.line(f"{start}{self._function(call)}({', '.join([whom, 'rows', *arguments])});")
+
+    def _loop(self, source: Source, program: Program) -> None:
+        """Batch after batch: put it where the program reads it, run the program."""
+        with source.block(f"static void {program.name}_steps(struct team *team, int thread, void *argument)"):
+            source.line("const struct job *job = argument;")
+            source.line("const struct memory m = job->memory;")
+            source.line(
+                "const struct worker worker = {thread, job->threads, job->scratch + thread * job->scratch_bytes};"
+            )
+            with source.block("for (long first = 0; first < job->count; first += job->batch)"):
+                source.line("const long left = job->count - first, rows = left < job->batch ? left : job->batch;")
+                source.line("const int64_t *numbers = job->numbers + first;")
+                self._feeds(source, program)
+                source.line("meet(team, worker);")
+                source.line(f"{program.name}(m, worker, team, rows);")
+                source.line("meet(team, worker);")
+        source.line()
+
+    def _feeds(self, source: Source, program: Program) -> None:
+        number = 0
+        for name, id in program.feeds:
+            offset = self.plan.buffers[id].offset
+            if name == ROWS_FEED:
+                source.line(f"if (worker.thread == 0) *(double *)(m.work + {offset}) = (double)rows;")
+                continue
+            size = self._row_bytes(id)
+            is_shared = size * self.plan.batch_size // _BYTES_OF_A_CYCLE > SMALL_WORK
+            whom, start = ("worker", "") if is_shared else ("alone(worker)", "if (worker.thread == 0) ")
+            source.line(
+                f"{start}take_rows(m.work + {offset}, job->feeds[{number}].data, job->feeds[{number}].stride, {size}, "
+                f"numbers, share_of(rows, {whom}));  /* {_comment(name)} */"
+            )
+            number += 1
+
+    def _tail(self) -> str:
+        source = Source()
+        source.line("static work_function *const programs[] = {")
+        source.all([f"    {program.name}_steps," for program in self.plan.programs])
+        source.line("};")
+        source.line()
+        source.all(_ENTRIES)
+        return str(source)
+
+
+def _noted(call: Call, note: str) -> Call:
+    return Call(
+        call.kind, call.text, call.arguments, call.reads, call.writes, call.is_shared, call.scratch_bytes, note
+    )
+
+
+def _comment(text: str) -> str:
+    return text.replace("*/", "* /")
+
+
+_INTRODUCTION = """
+ *
+ * Each step of the plan is one function, or a few; each program calls its steps in order, with a barrier where a thread
+ * needs what another has written. Every thread runs the same program and does its share.
+ */
+""".strip("\n").splitlines()
+
+_MEMORY = """
+/* What a run works in: variables and constants, the rest of the plan's arena, and what steps need beside it. Every
+ * address is the plan's; several runs may share `fixed` if they only read it. */
+struct memory { char *fixed, *work, *pieces; };
+
+/* One sample after another, `stride` bytes apart. */
+struct feed { const char *data; int64_t stride; };
+
+/* What all threads of a call do: `count` samples of the feeds by number, `batch` at a time. */
+struct job {
+    struct memory memory;
+    char *scratch;
+    int64_t scratch_bytes;
+    const struct feed *feeds;
+    const int64_t *numbers;
+    int64_t count, batch, threads;
+};
+
+/* Wait until every thread has come this far. */
+INLINE void meet(struct team *team, struct worker worker) {
+    if (worker.threads > 1) barrier(team, (int)worker.thread);
+}
+
+""".removeprefix("\n").splitlines()
+
+_ENTRIES = """
+struct pool *nnc_pool(int threads) { return pool_create(threads); }
+void nnc_end(struct pool *pool) { pool_destroy(pool); }
+
+/* Run a program on the pool, or without one on the calling thread alone. */
+void nnc_run(struct pool *pool, int program, struct job *job) {
+    if (pool && job->threads > 1) {
+        pool_run(pool, programs[program], job);
+        return;
+    }
+    const unsigned long arithmetic = flush_denormals();
+    job->threads = 1;
+    programs[program](0, 0, job);
+    restore_arithmetic(arithmetic);
+}
+""".strip("\n").splitlines()

@@ -1,0 +1,164 @@
+"""Reductions beyond a row: each part of the work leaves a partial result, and a second function finishes them.
+
+The parts do not depend on the number of threads, and the partial results are combined in their order, so neither does
+the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ..plan import Plan, Reduction
+from ..types import ITEM_SIZE
+from .bodies import BodyPrinter, Known, combined, identity, lane_suffix
+from .calls import SMALL_WORK, Arguments, Call, Piece, Span, head
+from .expressions import SUFFIX, Typed, converted
+from .nest import Nest
+from .places import Length, Level, vector_type
+from .source import Source
+
+CHUNKS: Final = 16   # parts of a space whose reductions threads share
+
+
+def masked(value: Typed, operator: str, n: str) -> str:
+    """The value, its lanes beyond `n` replaced by what changes nothing."""
+    if n == "LANES":
+        return value.text
+    kind = lane_suffix(value.dtype)
+    return f"select_{kind}(lanes_below({n}), {value.text}, all_{kind}({identity(operator, value.dtype)}))"
+
+
+class Sums:
+    """The partial results of a step that runs through its space: a vector, or a row, for each chunk of it."""
+
+    def __init__(
+        self, reductions: Sequence[Reduction], step: int, chunks: int, row: Length, lanes: int, arguments: Arguments
+    ) -> None:
+        self.reductions, self.chunks, self.row = reductions, chunks, row
+        self.pieces: list[Piece] = []
+        for number, reduction in enumerate(reductions):
+            length = lanes if reduction.axes == "all" else row
+            assert isinstance(length, int)
+            piece = Piece(f"sums{number}", step, chunks * length * ITEM_SIZE[reduction.dtype])
+            arguments.piece(piece, reduction.dtype)
+            self.pieces.append(piece)
+
+    def begin(self, source: Source) -> None:
+        """Lines at the start of a chunk."""
+        for number, reduction in enumerate(self.reductions):
+            kind, start = lane_suffix(reduction.dtype), identity(reduction.operator, reduction.dtype)
+            if reduction.axes == "all":
+                source.line(f"{vector_type(reduction.dtype)} sum{number} = all_{kind}({start});")
+            else:
+                source.line(f"fill_{kind}(sums{number} + chunk * {self.row}, {self.row}, {start});")
+
+    def accumulate(self, number: int, value: Typed, level: Level, n: str) -> list[str]:
+        """Lines that take in a value."""
+        reduction = self.reductions[number]
+        if reduction.axes == "all":
+            lanes = n if level == Level.ELEMENT else "1"
+            taken = masked(value, reduction.operator, lanes)
+            return [f"sum{number} = {combined(reduction.operator, f'sum{number}', taken, reduction.dtype)};"]
+        kind = SUFFIX[reduction.dtype]
+        place = f"sums{number} + chunk * {self.row}" + (" + j" if level == Level.ELEMENT else "")
+        total = combined(reduction.operator, f"load_{kind}({place}, {n})", value.inner, reduction.dtype)
+        return [f"store_{kind}({place}, {total}, {n});"]
+
+    def end(self, source: Source) -> None:
+        """Lines at the end of a chunk."""
+        for number, reduction in enumerate(self.reductions):
+            if reduction.axes == "all":
+                source.line(f"store_{SUFFIX[reduction.dtype]}(sums{number} + chunk * LANES, sum{number}, LANES);")
+
+
+@dataclass(frozen=True, slots=True)
+class Partials:
+    """Rows of partial results: `count` of them, `stride` elements apart, in a piece or a buffer of the plan."""
+
+    count: Length
+    stride: int
+    length: Length
+    dtype: str
+    piece: Piece | None = None
+    buffer: int = -1
+    lane_stride: int = 1
+
+
+def finish_call(plan: Plan, reduction: Reduction, number: int, partials: Partials, lanes: int, note: str = "") -> Call:
+    """The function that combines partial results and runs the reduction's body on what they give."""
+    arguments = Arguments(plan)
+    body = reduction.body
+    ids = [id for _, id in body.operands] + [id for id, _ in body.stores]
+    source = Source()
+    if partials.piece is not None:
+        parts = arguments.piece(partials.piece, partials.dtype)
+    else:
+        parts = arguments.pointer(partials.buffer)
+    is_total = reduction.axes == "all"
+    shape = () if is_total or partials.length == 1 else (partials.length,)
+    nest = Nest.over(shape, plan.buffers, ids, keeps_rows=False)  # type: ignore[arg-type]
+    stores = {id for id, _ in body.stores}
+    places = {id: nest.place(id, plan.buffers[id], arguments.pointer(id, id in stores)) for id in dict.fromkeys(ids)}
+    level = Level.ELEMENT if nest.lengths else Level.CALL
+    printer = BodyPrinter(body, places, lanes, 0, (None, Known(level, 0, reduction.dtype)))
+    steps = partials.count if isinstance(partials.count, int) else plan.batch_size
+    width = partials.length if isinstance(partials.length, int) else 1
+    is_shared = level == Level.ELEMENT and steps * width // lanes * 2 > SMALL_WORK
+    function = _Finish(reduction, partials, parts, printer, nest, is_shared)
+    function.print(source)
+    read = [id for _, id in body.operands] + ([partials.buffer] if partials.buffer >= 0 else [])
+    reads = arguments.spans(read)
+    if partials.piece is not None:
+        reads = (*reads, partials.piece.span)
+    pointers = arguments.all()
+    text = str(source).replace("HEAD", head(pointers), 1)
+    return Call("finish", text, pointers, reads, arguments.spans(stores), is_shared, 0, note)
+
+
+class _Finish:
+    """Prints one such function."""
+
+    def __init__(
+        self, reduction: Reduction, partials: Partials, parts: str, printer: BodyPrinter, nest: Nest, is_shared: bool
+    ) -> None:
+        self.reduction, self.partials, self.parts = reduction, partials, parts
+        self.printer, self.nest, self.is_shared = printer, nest, is_shared
+
+    def print(self, source: Source) -> None:
+        with source.block("HEAD"):
+            if not self.nest.lengths:
+                source.all(self._total() if self.reduction.axes == "all" else self._single())
+                source.all([*self.printer.call_lines(), *self.printer.row_lines(0), *self.printer.call_end_lines()])
+                return
+            source.all([*self.printer.call_lines(), *self.printer.row_lines(0)])
+            source.line(f"const struct share columns = lanes_of({self.partials.length}, worker);")
+            with source.block("for (long j = columns.first; j < columns.last; j += LANES)"):
+                source.line("const long n = columns.last - j < LANES ? columns.last - j : LANES;")
+                source.all([*self._column("n"), *self.printer.element_lines(0, "n")])
+
+    def _define(self, text: str) -> list[str]:
+        value = converted(Typed(text, self.partials.dtype), self.reduction.dtype)
+        return [f"const {vector_type(self.reduction.dtype)} acc = {value.text};"]
+
+    def _total(self) -> list[str]:
+        """Every number of every partial result."""
+        operator, kind = self.reduction.operator, SUFFIX[self.partials.dtype]
+        count = f"(long){self.partials.count} * {self.partials.length}"
+        return self._define(f"all_{kind}({operator}_all_{kind}({self.parts}, {count}))")
+
+    def _single(self) -> list[str]:
+        kind, stride = SUFFIX[self.partials.dtype], self.partials.stride
+        rows = f"{self.reduction.operator}_rows_{kind}({self.parts}, {stride}, {self.partials.count}, 1)"
+        return self._define(rows)
+
+    def _column(self, n: str) -> list[str]:
+        kind, partials = SUFFIX[self.partials.dtype], self.partials
+        assert partials.lane_stride == 1, "operand b is summed along its rows"
+        call = f"{self.reduction.operator}_rows_{kind}({self.parts} + j, {partials.stride}, {partials.count}, {n})"
+        return self._define(call)
+
+
+def piece_spans(pieces: Sequence[Piece]) -> tuple[Span, ...]:
+    return tuple(piece.span for piece in pieces)

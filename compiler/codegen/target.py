@@ -1,0 +1,29 @@
+"""What the printed C is cut for: lanes of a vector, and the shape of a product's tile in registers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A kind of processor. `lanes`: elements of every vector; `tile_rows[w]`: rows of a tile that is w vectors wide.
+
+    A tile's accumulators, one row of its right operand and one broadcast number fill the registers.
+    """
+
+    name: str
+    vector_bytes: int
+    width: int                      # vectors of float32 in a full tile
+    tile_rows: tuple[int, ...]      # by width; index 0 unused
+
+    @property
+    def lanes(self) -> int:
+        return self.vector_bytes // 4
+
+
+AVX512: Final = Target("avx512", 64, 3, (0, 8, 8, 8))
+AVX2: Final = Target("avx2", 32, 3, (0, 4, 4, 4))
+VECTOR128: Final = Target("128-bit vectors", 16, 3, (0, 8, 8, 8))
+TARGETS: Final = {target.name: target for target in (AVX512, AVX2, VECTOR128)}

@@ -1,0 +1,105 @@
+/* Rows of memory: sums of many rows, the place of the largest element, rows by index, batches gathered. */
+#ifndef NNC_ROWS_H
+#define NNC_ROWS_H
+
+#include "share.h"
+
+void *memcpy(void *, const void *, unsigned long);
+
+/* True in the first n lanes. */
+INLINE maskv lanes_below(long n) { return lane_numbers() < all_i32((int32_t)n); }
+
+#define EVERY_NUMBER(f) f(f32, float, f32v) f(f64, double, f64v) f(i32, int32_t, i32v) f(i64, int64_t, i64v)
+
+/* The same number n times. */
+#define FILL(kind, element, vector)                                                                    \
+    INLINE void fill_##kind(element *to, long n, element number) {                                     \
+        for (long k = 0; k < n; k++) to[k] = number;                                                   \
+    }
+EVERY_NUMBER(FILL)
+#undef FILL
+
+/* <operator>_rows: n lanes of `count` rows `stride` apart, combined. Four at a time, in an order that never changes.
+ * <operator>_all: all of `count` numbers, combined. */
+#define ROWS(operator, kind, element, vector, combine, start)                                          \
+    INLINE vector operator##_rows_##kind(const element *from, long stride, long count, long n) {       \
+        vector total[4];                                                                               \
+        UNROLL for (int k = 0; k < 4; k++) total[k] = all_##kind(start);                               \
+        long row = 0;                                                                                  \
+        for (; row + 4 <= count; row += 4) {                                                           \
+            UNROLL for (int k = 0; k < 4; k++)                                                         \
+                total[k] = combine(total[k], load_##kind(from + (row + k) * stride, n));               \
+        }                                                                                              \
+        for (; row < count; row++) total[0] = combine(total[0], load_##kind(from + row * stride, n));  \
+        return combine(combine(total[0], total[1]), combine(total[2], total[3]));                      \
+    }                                                                                                  \
+    INLINE element operator##_all_##kind(const element *from, long count) {                            \
+        vector total = all_##kind(start);                                                              \
+        long k = 0;                                                                                    \
+        for (; k + LANES <= count; k += LANES) total = combine(total, load_##kind(from + k, LANES));   \
+        element result = operator##_lanes_##kind(total);                                               \
+        for (; k < count; k++) {                                                                       \
+            vector next = combine(all_##kind(result), all_##kind(from[k]));                            \
+            result = next[0];                                                                          \
+        }                                                                                              \
+        return result;                                                                                 \
+    }
+#define PLUS(a, b) ((a) + (b))
+ROWS(sum, f32, float, f32v, PLUS, 0)
+ROWS(sum, f64, double, f64v, PLUS, 0)
+ROWS(sum, i32, int32_t, i32v, PLUS, 0)
+ROWS(sum, i64, int64_t, i64v, PLUS, 0)
+ROWS(max, f32, float, f32v, maximum_f32, -__builtin_inff())
+ROWS(max, f64, double, f64v, maximum_f64, -__builtin_inf())
+ROWS(min, f32, float, f32v, minimum_f32, __builtin_inff())
+ROWS(min, f64, double, f64v, minimum_f64, __builtin_inf())
+#undef ROWS
+#undef PLUS
+
+/* argmax: the first of the largest among n elements; a NaN is larger than any number, as in NumPy. */
+#define ARGMAX(kind, element, vector)                                                                  \
+    INLINE long argmax_##kind(const element *from, long n) {                                           \
+        long best = 0;                                                                                 \
+        for (long k = 1; k < n; k++) {                                                                 \
+            if (from[best] != from[best]) break;                                                       \
+            if (from[k] > from[best] || from[k] != from[k]) best = k;                                  \
+        }                                                                                              \
+        return best;                                                                                   \
+    }                                                                                                  \
+    INLINE long argmax_lanes_##kind(vector v, long n) {                                                \
+        const vector inside = select_##kind(lanes_below(n), v, all_##kind(v[0]));                      \
+        const element largest = max_lanes_##kind(inside);                                              \
+        const maskv found = largest == largest ? eq_##kind(inside, all_##kind(largest)) : ne_##kind(inside, inside); \
+        return min_lanes_i32(select_i32(found, lane_numbers(), all_i32(LANES)));                       \
+    }
+EVERY_NUMBER(ARGMAX)
+#undef ARGMAX
+
+/* to: rows part.first up to part.last of a table of `width` columns, zeroed; then each of the `count` rows of `from`
+ * added to the row that its index names, if it is one of these. In the order of `from`, so always the same sum. */
+#define SCATTER_ADD(kind, element, vector, index_kind, index_element)                                  \
+    INLINE void scatter_add_##kind##_##index_kind(element *to, struct share part, long width,          \
+                                                  const index_element *indices, long count, const element *from) { \
+        fill_##kind(to + part.first * width, (part.last - part.first) * width, 0);                     \
+        for (long row = 0; row < count; row++) {                                                       \
+            const long index = (long)indices[row];                                                     \
+            if (index < part.first || index >= part.last) continue;                                    \
+            element *sum = to + index * width;                                                         \
+            for (long k = 0; k < width; k += LANES) {                                                  \
+                const long n = width - k < LANES ? width - k : LANES;                                  \
+                store_##kind(sum + k, load_##kind(sum + k, n) + load_##kind(from + row * width + k, n), n); \
+            }                                                                                          \
+        }                                                                                              \
+    }
+#define EVERY_INDEX(f, kind, element, vector)                                                          \
+    f(kind, element, vector, u8, uint8_t) f(kind, element, vector, i32, int32_t) f(kind, element, vector, i64, int64_t)
+EVERY_INDEX(SCATTER_ADD, f32, float, f32v)
+EVERY_INDEX(SCATTER_ADD, f64, double, f64v)
+#undef SCATTER_ADD
+
+/* Rows of `bytes` bytes, `stride` apart, in the order of `numbers`: a thread's part of a batch. */
+INLINE void take_rows(char *to, const char *from, long stride, long bytes, const int64_t *numbers, struct share part) {
+    for (long row = part.first; row < part.last; row++) memcpy(to + row * bytes, from + numbers[row] * stride, (unsigned long)bytes);
+}
+
+#endif

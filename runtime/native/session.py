@@ -1,0 +1,275 @@
+"""The native runtime: a plan printed as C, compiled for this machine, called once for many steps."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from nnc.compiler.codegen.layouts import Run
+from nnc.compiler.codegen.module import Entry, Module, print_module
+from nnc.compiler.codegen.target import AVX2, AVX512, VECTOR128, Target
+from nnc.compiler.plan import Plan
+from nnc.runtime.initial import initial_values
+from nnc.runtime.protocol import Array, Feed, Rows
+from nnc.runtime.reference import ReferenceRuntime
+from nnc.runtime.reference.arena import Arena, aligned_bytes
+
+from .cache import compile_library
+from .toolchain import Toolchain, require_toolchain
+
+STAGED_BYTES: Final = 8 << 20    # of samples that are read from a source before the steps that use them
+
+
+class NativeRuntime:
+    """Executes plans as compiled C.
+
+    threads: how many work together, by default as many as the process may use. Results do not depend on it.
+    """
+
+    name = "native"
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._threads = threads if threads is not None else usable_processors()
+
+    def prepare(self, plan: Plan) -> NativeSession:
+        """Print, compile (or find in the cache) and load the plan's code; give every variable its initial value.
+
+        Raises: ToolchainError E0930-E0932 where there is no working C compiler.
+        """
+        toolchain = require_toolchain()
+        module = print_module(plan, target_of(toolchain))
+        library = compile_library(module.text, name=plan.model, toolchain=toolchain)
+        return NativeSession(plan, module, _Library(str(library)), self._threads)
+
+
+def usable_processors() -> int:
+    """How many processors this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def target_of(toolchain: Toolchain) -> Target:
+    """What the compiler's code may use on this machine."""
+    features = set(toolchain.cpu.split())
+    return AVX512 if "avx512f" in features else AVX2 if "avx2" in features else VECTOR128
+
+
+# --- what C is given ------------------------------------------------------------------------------------------------
+class _Memory(ctypes.Structure):
+    _fields_ = (("fixed", ctypes.c_void_p), ("work", ctypes.c_void_p), ("pieces", ctypes.c_void_p))
+
+
+class _Feed(ctypes.Structure):
+    _fields_ = (("data", ctypes.c_void_p), ("stride", ctypes.c_int64))
+
+
+class _Job(ctypes.Structure):
+    _fields_ = (
+        ("memory", _Memory),
+        ("scratch", ctypes.c_void_p),
+        ("scratch_bytes", ctypes.c_int64),
+        ("feeds", ctypes.POINTER(_Feed)),
+        ("numbers", ctypes.c_void_p),
+        ("count", ctypes.c_int64),
+        ("batch", ctypes.c_int64),
+        ("threads", ctypes.c_int64),
+    )
+
+
+class _Library:
+    """The functions of a compiled plan."""
+
+    def __init__(self, path: str) -> None:
+        self._library = ctypes.CDLL(path)
+        self.make_pool = self._library.nnc_pool
+        self.make_pool.restype, self.make_pool.argtypes = ctypes.c_void_p, (ctypes.c_int,)
+        self.end_pool = self._library.nnc_end
+        self.end_pool.restype, self.end_pool.argtypes = None, (ctypes.c_void_p,)
+        self.run = self._library.nnc_run
+        self.run.restype = None
+        self.run.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_Job))
+
+
+# --- a session ------------------------------------------------------------------------------------------------------
+class NativeSession:
+    """One prepared plan: its arena, its code, and the threads that run it."""
+
+    def __init__(self, plan: Plan, module: Module, library: _Library, threads: int) -> None:
+        self.plan = plan
+        self._module, self._library = module, library
+        self._arena = Arena(plan)
+        self._variables = {variable.name: buffer for variable, buffer in plan.variables}
+        self._pieces = aligned_bytes(max(module.piece_bytes, 64))
+        scratch = -(-module.scratch_bytes // 128) * 128
+        self._scratch = aligned_bytes(max(scratch * threads, 64))
+        self._threads = threads
+        self._pool: int | None = None
+        base = self._arena.address
+        memory = _Memory(base, base, self._pieces.ctypes.data)
+        self._programs = {
+            entry.name: _Program(self, entry, _job(memory, self._scratch.ctypes.data, scratch, entry, plan, threads))
+            for entry in module.entries
+        }
+        for name, value in initial_values(plan):
+            self.write(name, value)
+
+    def __del__(self) -> None:
+        if getattr(self, "_pool", None):
+            self._library.end_pool(self._pool)
+
+    def bind(self, program: str, feeds: Mapping[str, Feed]) -> None:
+        self._programs[program].bind(feeds)
+
+    def run(self, program: str, rows: Rows) -> None:
+        assert 1 <= len(rows) <= self.plan.batch_size, len(rows)
+        self._programs[program].run(rows)
+
+    def run_steps(self, program: str, rows: Rows) -> None:
+        self._programs[program].run(rows)
+
+    def trace(self, program: str, rows: Rows) -> Iterator[tuple[tuple[int, ...], tuple[Array, ...]]]:
+        """Followed by the reference runtime, from the same variables; these then have what it computed."""
+        reference = ReferenceRuntime().prepare(self.plan)
+        for name in self._variables:
+            reference.write(name, self.read(name))
+        reference.bind(program, self._programs[program].sources)
+        yield from reference.trace(program, rows)
+        for name in self._variables:
+            self.write(name, reference.read(name))
+
+    def fetch(self, program: str, name: str) -> Array:
+        view = self._programs[program].result(name)
+        view.flags.writeable = False
+        return view
+
+    def read(self, variable: str) -> Array:
+        buffer = self._variables[variable]
+        view = self._arena.view(buffer, 1)
+        runs = self._module.panels.get(buffer)
+        if runs is None:
+            return view.copy()
+        whole = np.empty_like(view)
+        for columns, panel in _panels(view, runs):
+            whole[:, columns] = panel
+        return whole
+
+    def write(self, variable: str, value: Array) -> None:
+        buffer = self._variables[variable]
+        view = self._arena.view(buffer, 1)
+        assert (view.shape, view.dtype) == (value.shape, value.dtype), (variable, value.shape, value.dtype)
+        runs = self._module.panels.get(buffer)
+        if runs is None:
+            np.copyto(view, value)
+            return
+        for columns, panel in _panels(view, runs):
+            np.copyto(panel, value[:, columns])
+
+    def view(self, buffer: int, rows: int) -> Array:
+        """A buffer's first `rows` rows in the arena."""
+        return self._arena.view(buffer, rows)
+
+    def call(self, entry: Entry, job: _Job) -> None:
+        """Run a program's code; the interpreter is free meanwhile."""
+        if entry.is_shared and self._threads > 1 and self._pool is None:
+            self._pool = self._library.make_pool(self._threads)
+        self._library.run(self._pool if entry.is_shared else None, entry.number, job)
+
+
+def _panels(view: Array, runs: tuple[Run, ...]) -> Iterator[tuple[slice, Array]]:
+    """The columns of each panel, and the panel where it lies."""
+    rows = view.shape[0]
+    flat = view.reshape(-1)
+    for run in runs:
+        for number in range(run.count):
+            start = run.column + number * run.columns
+            panel = flat[start * rows : (start + run.columns) * rows].reshape(rows, run.columns)
+            yield slice(start, start + run.columns), panel
+
+
+def _job(memory: _Memory, scratch: int, scratch_bytes: int, entry: Entry, plan: Plan, threads: int) -> _Job:
+    feeds = (_Feed * max(len(entry.feeds), 1))()
+    workers = threads if entry.is_shared else 1
+    return _Job(memory, scratch, scratch_bytes, feeds, None, 0, plan.batch_size, workers)
+
+
+class _Program:
+    """One program of a session: what is bound to it, and the job that its code is given."""
+
+    def __init__(self, session: NativeSession, entry: Entry, job: _Job) -> None:
+        self._session, self._entry, self._job = session, entry, job
+        self._fetches = dict(session.plan.program(entry.name).fetches)
+        self.sources: dict[str, Feed] = {}
+        self._held: list[Any] = []
+        self._staged: list[tuple[int, Feed, Array]] = []
+        self._length = 0
+        self._rows = 0
+
+    def bind(self, feeds: Mapping[str, Feed]) -> None:
+        names = [feed.name for feed in self._entry.feeds]
+        assert set(names) == feeds.keys(), (sorted(names), sorted(feeds))
+        lengths = {len(array) for array in feeds.values()}
+        assert len(lengths) <= 1, {name: len(feeds[name]) for name in feeds}
+        places = dict(self._session.plan.program(self._entry.name).feeds)
+        self.sources, self._held, self._staged = dict(feeds), [], []
+        self._length = max(lengths, default=0)
+        for number, feed in enumerate(self._entry.feeds):
+            source = feeds[feed.name]
+            place = self._session.view(places[feed.name], 1)
+            expected = (place.shape[1:], place.dtype)
+            assert (source.shape[1:], source.dtype) == expected, (feed.name, source.shape, source.dtype)
+            self._bind_one(number, feed.row_bytes, source)
+
+    def _bind_one(self, number: int, row_bytes: int, source: Feed) -> None:
+        if isinstance(source, np.ndarray) and (len(source) == 0 or source[:1].flags.c_contiguous):
+            array = source
+        else:
+            rows = max(self._session.plan.batch_size, STAGED_BYTES // max(row_bytes, 1))
+            array = np.empty((min(rows, max(len(source), 1)), *source.shape[1:]), source.dtype)
+            self._staged.append((number, source, array))
+        self._held.append(array)
+        stride = array.strides[0] if len(array) > 1 else row_bytes
+        self._job.feeds[number] = _Feed(array.ctypes.data, stride)
+
+    def run(self, rows: Rows) -> None:
+        """Steps over `rows`, a batch at a time."""
+        rows = np.ascontiguousarray(rows, np.int64)
+        assert len(rows), "a step has at least one row"
+        assert not self._entry.feeds or (rows.min() >= 0 and rows.max() < self._length), (rows, self._length)
+        if not self._staged:
+            self._run(rows)
+            return
+        batch = self._session.plan.batch_size
+        size = max(min(len(array) for _, _, array in self._staged) // batch, 1) * batch
+        for start in range(0, len(rows), size):
+            piece = rows[start : start + size]
+            self._stage(piece)
+
+    def _stage(self, rows: Rows) -> None:
+        """Steps whose samples are read first: everything fed is in the order of the rows then."""
+        count = len(rows)
+        for number, feed in enumerate(self._entry.feeds):
+            found = next((s for s in self._staged if s[0] == number), None)
+            if found is not None:
+                found[1].take(rows, found[2][:count]) if not isinstance(found[1], np.ndarray) else np.take(
+                    found[1], rows, axis=0, out=found[2][:count]
+                )
+            else:
+                source = self.sources[feed.name]
+                array = np.take(source, rows, axis=0)  # type: ignore[arg-type]
+                self._job.feeds[number] = _Feed(array.ctypes.data, feed.row_bytes)
+                self._held.append(array)
+        self._run(np.arange(count, dtype=np.int64))
+
+    def _run(self, rows: Rows) -> None:
+        self._job.numbers, self._job.count = rows.ctypes.data, len(rows)
+        self._rows = len(rows) % self._session.plan.batch_size or min(len(rows), self._session.plan.batch_size)
+        self._session.call(self._entry, self._job)
+
+    def result(self, name: str) -> Array:
+        assert self._rows, f"{self._entry.name} has not run"
+        return self._session.view(self._fetches[name], self._rows)

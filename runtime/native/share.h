@@ -1,0 +1,37 @@
+/* Which part of some work is a thread's. Parts depend on how much there is and on the number of threads alone. */
+#ifndef NNC_SHARE_H
+#define NNC_SHARE_H
+
+#include "vector.h"
+
+/* One thread of those that run a program together, with scratch memory of its own. */
+struct worker { long thread, threads; char *scratch; };
+
+/* From `first` on, before `last`. */
+struct share { long first, last; };
+
+/* `part` of `parts` instead of a thread of a team: for work whose cut must not depend on the threads. */
+INLINE struct worker part_of(long part, long parts) { return (struct worker){part, parts, 0}; }
+
+/* The whole of the work. */
+INLINE struct worker alone(struct worker worker) { return (struct worker){0, 1, worker.scratch}; }
+
+/* An even share of `count` pieces. */
+INLINE struct share share_of(long count, struct worker worker) {
+    return (struct share){count * worker.thread / worker.threads, count * (worker.thread + 1) / worker.threads};
+}
+
+/* As share_of, cut at whole vectors. */
+INLINE struct share lanes_of(long count, struct worker worker) {
+    struct share vectors = share_of((count + LANES - 1) / LANES, worker);
+    long last = vectors.last * LANES;
+    return (struct share){vectors.first * LANES, last < count ? last : count};
+}
+
+/* What of a share lies in the `count` pieces from `first` on, counted from there. */
+INLINE struct share within(struct share share, long first, long count) {
+    long low = share.first - first, high = share.last - first;
+    return (struct share){low < 0 ? 0 : low, high > count ? count : high};
+}
+
+#endif
