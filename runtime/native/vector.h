@@ -24,6 +24,7 @@
 #define HALF_LANES (LANES / 2)
 
 typedef __UINT8_TYPE__ uint8_t;
+typedef __UINT16_TYPE__ uint16_t;
 typedef __INT32_TYPE__ int32_t;
 typedef __UINT32_TYPE__ uint32_t;
 typedef __INT64_TYPE__ int64_t;
@@ -46,8 +47,11 @@ typedef f32v f32v_in_memory __attribute__((aligned(4)));
 typedef i32v i32v_in_memory __attribute__((aligned(4)));
 typedef f64v f64v_in_memory __attribute__((aligned(8)));
 typedef i64v i64v_in_memory __attribute__((aligned(8)));
+typedef f64h f64h_in_memory __attribute__((aligned(8)));
+typedef i64h i64h_in_memory __attribute__((aligned(8)));
 typedef uint8_t u8v_in_memory __attribute__((vector_size(LANES), may_alias, aligned(1)));
 typedef uint8_t u8v __attribute__((vector_size(LANES), may_alias));
+typedef uint16_t u16v __attribute__((vector_size(2 * LANES), may_alias));
 
 /* The registers of a 64-bit vector. GCC compares vectors wider than a register lane by lane, so that is done by half. */
 typedef union { f64v whole; f64h half[2]; } f64_halves;
@@ -84,7 +88,6 @@ INLINE i32v lane_numbers(void) {
 
 #if VECTOR_BYTES == 64
 #define FIRST_LANES(n) ((uint16_t)(0xFFFFu >> (LANES - (n))))
-typedef __UINT16_TYPE__ uint16_t;
 typedef float x86_f32 __attribute__((vector_size(64)));
 typedef double x86_f64 __attribute__((vector_size(64)));
 INLINE f32v load_first_f32(const void *p, long n) {
@@ -167,7 +170,7 @@ INLINE i32v load_u8(const uint8_t *p, long n) {
     u8v v = {0};
     if (WHOLE(n)) v = *(const u8v_in_memory *)p;
     else for (long k = 0; k < n; k++) v[k] = p[k];
-    return __builtin_convertvector(v, i32v);
+    return __builtin_convertvector(__builtin_convertvector(v, u16v), i32v); /* GCC widens by two at a time */
 }
 INLINE maskv load_bool(const uint8_t *p, long n) { return load_u8(p, n) != 0; }
 
@@ -176,7 +179,8 @@ INLINE void store_f32(float *p, f32v v, long n) {
     else store_first_f32(p, v, n);
 }
 INLINE void store_f64(double *p, f64v v, long n) {
-    if (WHOLE(n)) *(f64v_in_memory *)p = v;
+    f64_halves halves = {v}; /* GCC moves what is wider than a register through the stack */
+    if (WHOLE(n)) UNROLL for (int h = 0; h < 2; h++) ((f64h_in_memory *)p)[h] = halves.half[h];
     else store_first_f64(p, v, n);
 }
 INLINE void store_i32(int32_t *p, i32v v, long n) {
@@ -184,11 +188,12 @@ INLINE void store_i32(int32_t *p, i32v v, long n) {
     else store_first_f32(p, (f32v)v, n);
 }
 INLINE void store_i64(int64_t *p, i64v v, long n) {
-    if (WHOLE(n)) *(i64v_in_memory *)p = v;
+    i64_halves halves = {v};
+    if (WHOLE(n)) UNROLL for (int h = 0; h < 2; h++) ((i64h_in_memory *)p)[h] = halves.half[h];
     else store_first_f64(p, (f64v)v, n);
 }
 INLINE void store_u8(uint8_t *p, i32v v, long n) {
-    u8v bytes = __builtin_convertvector(v, u8v);
+    u8v bytes = __builtin_convertvector(__builtin_convertvector(v, u16v), u8v);
     if (WHOLE(n)) *(u8v_in_memory *)p = bytes;
     else for (long k = 0; k < n; k++) p[k] = bytes[k];
 }
@@ -246,6 +251,7 @@ COMPARISON(ne, !=)
 /* a where m, else b. */
 INLINE i32v select_i32(maskv m, i32v a, i32v b) { return (m & a) | (~m & b); }
 INLINE f32v select_f32(maskv m, f32v a, f32v b) { return (f32v)select_i32(m, (i32v)a, (i32v)b); }
+INLINE f64h select_f64_half(i64h m, f64h a, f64h b) { return (f64h)((m & (i64h)a) | (~m & (i64h)b)); }
 INLINE i64v select_i64(maskv m, i64v a, i64v b) {
     i64v wide = __builtin_convertvector(m, i64v);
     return (wide & a) | (~wide & b);
@@ -327,8 +333,8 @@ INLINE i32v sign_i32(i32v x) { return (x < 0) - (x > 0); }
 INLINE i64v sign_i64(i64v x) { return to_i64_from_i32(lt_i64(x, all_i64(0)) - gt_i64(x, all_i64(0))); }
 
 /* Square roots, correctly rounded. */
-#if VECTOR_BYTES == 64 && !defined(__clang__)
 #define CURRENT_ROUNDING 4
+#if VECTOR_BYTES == 64 && !defined(__clang__)
 #define SQRT_F32(x) (f32v) __builtin_ia32_sqrtps512_mask((x86_f32)(x), (x86_f32){0}, 0xFFFF, CURRENT_ROUNDING)
 #define SQRT_F64(x) (f64h) __builtin_ia32_sqrtpd512_mask((x86_f64)(x), (x86_f64){0}, 0xFF, CURRENT_ROUNDING)
 #elif VECTOR_BYTES == 32 && HAS_BUILTIN(__builtin_ia32_sqrtps256)
@@ -352,9 +358,9 @@ INLINE f64h sqrt_f64_half(f64h x) {
 }
 #endif
 INLINE f64v sqrt_f64(f64v x) {
-    f64_halves v = {x};
-    UNROLL for (int h = 0; h < 2; h++) v.half[h] = sqrt_f64_half(v.half[h]);
-    return v.whole;
+    f64_halves v = {x}, root;
+    UNROLL for (int h = 0; h < 2; h++) root.half[h] = sqrt_f64_half(v.half[h]);
+    return root.whole;
 }
 INLINE f32v rsqrt_f32(f32v x) { return 1 / sqrt_f32(x); }
 INLINE f64v rsqrt_f64(f64v x) { return 1 / sqrt_f64(x); }
@@ -376,11 +382,39 @@ INLINE f64v floor_f64(f64v x) {
     return select_f64(lt_f64(size, all_f64(F64_INTEGERS)), below, x);
 }
 
-/* NaN in either operand gives NaN. Written so that `b` may be NaN without a test: a > b is false then, b is taken. */
-INLINE f32v maximum_f32(f32v a, f32v b) { return select_f32((a > b) | (a != a), a, b); }
-INLINE f32v minimum_f32(f32v a, f32v b) { return select_f32((a < b) | (a != a), a, b); }
-INLINE f64v maximum_f64(f64v a, f64v b) { return select_f64(gt_f64(a, b) | ne_f64(a, a), a, b); }
-INLINE f64v minimum_f64(f64v a, f64v b) { return select_f64(lt_f64(a, b) | ne_f64(a, a), a, b); }
+/* a > b ? a : b and a < b ? a : b: the second operand where either is NaN. One instruction on x86; Clang finds it. */
+#if VECTOR_BYTES == 64 && !defined(__clang__)
+#define EXTREME_F32(x86, a, b) (f32v) x86##ps512_mask((x86_f32)(a), (x86_f32)(b), (x86_f32){0}, 0xFFFF, CURRENT_ROUNDING)
+#define EXTREME_F64(x86, a, b) (f64h) x86##pd512_mask((x86_f64)(a), (x86_f64)(b), (x86_f64){0}, 0xFF, CURRENT_ROUNDING)
+#elif VECTOR_BYTES == 32 && !defined(__clang__)
+#define EXTREME_F32(x86, a, b) (f32v) x86##ps256((x86_f32)(a), (x86_f32)(b))
+#define EXTREME_F64(x86, a, b) (f64h) x86##pd256((x86_f64)(a), (x86_f64)(b))
+#endif
+#ifdef EXTREME_F32
+INLINE f32v larger_f32(f32v a, f32v b) { return EXTREME_F32(__builtin_ia32_max, a, b); }
+INLINE f32v smaller_f32(f32v a, f32v b) { return EXTREME_F32(__builtin_ia32_min, a, b); }
+INLINE f64h larger_f64_half(f64h a, f64h b) { return EXTREME_F64(__builtin_ia32_max, a, b); }
+INLINE f64h smaller_f64_half(f64h a, f64h b) { return EXTREME_F64(__builtin_ia32_min, a, b); }
+#else
+INLINE f32v larger_f32(f32v a, f32v b) { return select_f32(a > b, a, b); }
+INLINE f32v smaller_f32(f32v a, f32v b) { return select_f32(a < b, a, b); }
+INLINE f64h larger_f64_half(f64h a, f64h b) { return select_f64_half(a > b, a, b); }
+INLINE f64h smaller_f64_half(f64h a, f64h b) { return select_f64_half(a < b, a, b); }
+#endif
+
+/* NaN in either operand gives NaN. */
+INLINE f32v maximum_f32(f32v a, f32v b) { return select_f32(a != a, a, larger_f32(a, b)); }
+INLINE f32v minimum_f32(f32v a, f32v b) { return select_f32(a != a, a, smaller_f32(a, b)); }
+#define EXTREME_BY_HALF(name, take)                                                                    \
+    INLINE f64v name(f64v a, f64v b) {                                                                 \
+        f64_halves x = {a}, y = {b}, result;                                                           \
+        UNROLL for (int h = 0; h < 2; h++)                                                             \
+            result.half[h] = select_f64_half(x.half[h] != x.half[h], x.half[h], take(x.half[h], y.half[h])); \
+        return result.whole;                                                                           \
+    }
+EXTREME_BY_HALF(maximum_f64, larger_f64_half)
+EXTREME_BY_HALF(minimum_f64, smaller_f64_half)
+#undef EXTREME_BY_HALF
 INLINE i32v maximum_i32(i32v a, i32v b) { return select_i32(a > b, a, b); }
 INLINE i32v minimum_i32(i32v a, i32v b) { return select_i32(a < b, a, b); }
 INLINE i64v maximum_i64(i64v a, i64v b) { return select_i64(gt_i64(a, b), a, b); }
