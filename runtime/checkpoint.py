@@ -11,6 +11,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from nnc.compiler.options import Choice, TrainConfig
 from nnc.compiler.plan import Plan
@@ -25,6 +26,7 @@ from .watch import Watch
 from .whole_file import remove_leftovers
 
 Moment = Callable[[], TrainingState]     # copies everything, so it is called only for what is written
+MANY_STEPS: Final = 1 << 30
 NOW_AND_THEN = Choice("every", (("epochs", 1), ("seconds", 1.0)))    # for a run whose spec does not say
 
 
@@ -49,9 +51,13 @@ class Checkpoints:
         """Raises: NncError E0691 where the figure that `best` monitors is not among those of training."""
         self.watch = Watch.of(self._best, figures) if self._best is not None else None
 
-    def after_step(self, session: Session, moment: Moment) -> None:
-        """Between two steps."""
-        self._steps_since += 1
+    def steps_until_due(self) -> int:
+        """How many steps may be made before `after_steps` has to be told."""
+        return max(1, self._steps - self._steps_since) if self._steps else MANY_STEPS
+
+    def after_steps(self, count: int, session: Session, moment: Moment) -> None:
+        """Between two steps, `count` steps after the last time."""
+        self._steps_since += count
         if self._steps and self._steps_since >= self._steps:
             self._write(self.latest, session, moment())
 

@@ -45,12 +45,16 @@ class Session(Protocol):
         """
 
     def run(self, program: str, rows: Rows) -> None:
-        """One step on the bound samples `rows` (at least one, at most the plan's batch size)."""
+        """Steps on the bound samples `rows` (at least one): a step for each batch of them, the last perhaps smaller.
+
+        Many steps in one call are the same as one call for each, only quicker: between them nothing can be fetched.
+        """
 
     def trace(self, program: str, rows: Rows) -> Iterator[tuple[tuple[int, ...], tuple[Array, ...]]]:
-        """As `run`, kernel by kernel: the ids of the buffers that each wrote, with views of them valid until the next.
+        """As `run` for one batch, kernel by kernel: the ids of the buffers that each wrote, and views of them.
 
-        For finding faults; it need not be quick. The step is done once all has been asked for.
+        A view is valid until the next kernel. For finding faults; it need not be quick. The step is done once all has
+        been asked for.
         """
 
     def fetch(self, program: str, name: str) -> Array:

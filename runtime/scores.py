@@ -18,6 +18,11 @@ class Scores:
         outputs = {term.output for term in plan.terms if term.measure == "auc"}
         self._batches: dict[str, list[tuple[Array, Array]]] = {name: [] for name in sorted(outputs)}
 
+    @property
+    def are_kept(self) -> bool:
+        """Whether some output is measured by its scores, so that each step has to be gathered."""
+        return bool(self._batches)
+
     def gather(self, session: Session) -> None:
         """Keep what the last step gave."""
         for output, batches in self._batches.items():

@@ -23,7 +23,7 @@ from nnc.runtime.data.order import epoch_order
 from nnc.runtime.protocol import Array, Rows, Session
 
 from . import averages
-from .checkpoint import Checkpoints
+from .checkpoint import MANY_STEPS, Checkpoints
 from .divergence import Guard
 from .history import Epoch, History
 from .interrupt import Interrupted, Patience, between_steps
@@ -34,6 +34,7 @@ from .state import TrainingState, all_variables, write_all
 from .watchers import Watchers
 
 _UPDATE_SECONDS: Final = 0.1
+_CALL_SECONDS: Final = 0.05     # of steps in one call of the session, which nothing can interrupt
 
 
 def fit(
@@ -94,7 +95,7 @@ def evaluate(session: Session, samples: Samples, before_step: Callable[[], None]
     clear(session)
     scores = Scores(session.plan)
     try:
-        for rows in _batches(samples.index, session.plan.batch_size):
+        for rows in _calls(samples.index, session.plan.batch_size, lambda: 1 if scores.are_kept else MANY_STEPS):
             if before_step is not None:
                 before_step()
             session.run("evaluate_step", rows)
@@ -128,7 +129,7 @@ def adapt(session: Session, samples: Samples, before_step: Callable[[], None] | 
         layer = [adaptation for adaptation in adaptations if adaptation.depth == depth]
         for is_variance in (False, True):
             clear(session)
-            for rows in _batches(samples.index, session.plan.batch_size):
+            for rows in _calls(samples.index, session.plan.batch_size):
                 if before_step is not None:
                     before_step()
                 session.run("adapt_step", rows)
@@ -226,13 +227,13 @@ class _Run:
         if self.rows_done == 0:
             clear(session)
         guard.begin(self.epoch, index, self.rows_done)
-        for rows in _batches(index[self.rows_done :], batch_size):
+        for rows in _calls(index[self.rows_done :], batch_size, self._most_steps):
             session.run("train_step", rows)
             self.rows_done += len(rows)
             self._tell_batch()
             self._stop_if_asked()
             if self.checkpoints is not None:
-                self.checkpoints.after_step(session, self.state)
+                self.checkpoints.after_steps(-(-len(rows) // batch_size), session, self.state)
             if time.perf_counter() - told >= _UPDATE_SECONDS:
                 running = report(session, self.rows_done)
                 guard.look(running.total, self.rows_done)
@@ -250,6 +251,12 @@ class _Run:
     def _validated(self, validation: Samples) -> Report:
         with averages.in_place_of_weights(self.session):
             return evaluate(self.session, validation, self._stop_if_asked)
+
+    def _most_steps(self) -> int:
+        """How many steps may be made before something has to be looked at."""
+        if self.on_batch is not None:
+            return 1
+        return self.checkpoints.steps_until_due() if self.checkpoints is not None else MANY_STEPS
 
     def _tell_batch(self) -> None:
         if self.on_batch is None:
@@ -279,6 +286,18 @@ def _bind(session: Session, program: str, samples: Samples) -> None:
 def _batches(index: Rows, batch_size: int) -> Iterator[Rows]:
     for start in range(0, len(index), batch_size):
         yield index[start : start + batch_size]
+
+
+def _calls(index: Rows, batch_size: int, most_steps: Callable[[], int] = lambda: MANY_STEPS) -> Iterator[Rows]:
+    """The rows in pieces of whole batches: as many as take about `_CALL_SECONDS`, but `most_steps` at most."""
+    steps, start = 1, 0
+    while start < len(index):
+        began = time.perf_counter()
+        taken = min(steps, most_steps())
+        yield index[start : start + taken * batch_size]
+        start += taken * batch_size
+        seconds = max(time.perf_counter() - began, 1e-9)
+        steps = max(1, min(2 * taken, int(taken * _CALL_SECONDS / seconds)))
 
 
 def _refuse_without_loss(session: Session) -> None:

@@ -126,10 +126,6 @@ class NativeSession:
         self._programs[program].bind(feeds)
 
     def run(self, program: str, rows: Rows) -> None:
-        assert 1 <= len(rows) <= self.plan.batch_size, len(rows)
-        self._programs[program].run(rows)
-
-    def run_steps(self, program: str, rows: Rows) -> None:
         self._programs[program].run(rows)
 
     def trace(self, program: str, rows: Rows) -> Iterator[tuple[tuple[int, ...], tuple[Array, ...]]]:

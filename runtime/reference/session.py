@@ -52,8 +52,10 @@ class ReferenceSession:
         self._programs[program].bind(feeds)
 
     def run(self, program: str, rows: Rows) -> None:
+        size = self.plan.batch_size
         with _quiet():
-            self._programs[program].run(rows, self._scratch)
+            for start in range(0, len(rows), size):
+                self._programs[program].run(rows[start : start + size], self._scratch)
 
     def trace(self, program: str, rows: Rows) -> Iterator[tuple[tuple[int, ...], tuple[Array, ...]]]:
         with _quiet():

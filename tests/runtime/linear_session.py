@@ -70,7 +70,11 @@ class LinearSession:
         self.bound[program] = dict(feeds)
 
     def run(self, program: str, rows: Any) -> None:
-        assert 1 <= len(rows) <= self.plan.batch_size
+        assert len(rows)
+        for start in range(0, len(rows), self.plan.batch_size):
+            self._step(program, rows[start : start + self.plan.batch_size])
+
+    def _step(self, program: str, rows: Any) -> None:
         self.seen.append((program, tuple(int(row) for row in rows)))
         x = self.bound[program]["x"][rows].astype(np.float64)
         if program == "adapt_step":

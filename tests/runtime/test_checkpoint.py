@@ -67,6 +67,12 @@ def work(folder: Path, text: str = SPEC, width: int = 3) -> Work:
                 dataclasses.replace(samples, index=np.arange(35, 45)), folder)
 
 
+@pytest.fixture(autouse=True)
+def single_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call of the session for each step, however quick, so that every moment between two steps can be tried."""
+    monkeypatch.setattr(train, "_CALL_SECONDS", 0.0)
+
+
 class Counting:
     """Passes everything on to a session; asks for an end at one run of a program."""
 

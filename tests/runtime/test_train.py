@@ -181,7 +181,8 @@ def test_plateau_lowers_the_learning_rate_down_to_its_floor() -> None:
     np.testing.assert_allclose(scales, [1, 1, 1, 0.1, 0.1, 0.05, 0.05, 0.05])
 
 
-def test_an_interrupt_waits_for_the_end_of_the_step_and_keeps_the_history() -> None:
+def test_an_interrupt_waits_for_the_end_of_the_step_and_keeps_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "_CALL_SECONDS", 0.0)    # a step in each call of the session
     def interrupt(step: int) -> None:
         if step == 5:
             os.kill(os.getpid(), signal.SIGINT)
