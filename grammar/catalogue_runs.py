@@ -37,13 +37,16 @@ step has left nothing: begin it again.
 """,
     ),
     "E0843": Explanation(
-        "a model's spec is another",
+        "a model's spec, or its texts, are others",
         """
 `--from MODEL` begins a training with the weights of a model, which must be of the same spec; how it is trained and on
 what data may differ. Lines marked `-` are in the model's spec alone, lines marked `+` in this one.
 
     nnc run new.nn --from old.safetensors               all weights, or none
     nnc run new.nn --from old.safetensors --partial     those with the same name and shape, which are listed
+
+Texts of the data keep the numbers that the model has for them, or its embeddings and classes would be mixed up. Texts
+that it does not know are refused; `--partial` gives them the numbers after those.
 
 From Python, `fit(..., folder=..., resume=True)` goes on with a run of the same spec, params, batch size and seed
 alone.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,7 @@ def _new(arguments: argparse.Namespace, held: ExitStack) -> Job:
     from nnc.runtime.modelfile import SavedModel
     from nnc.runtime.provenance import data_hashes, provenance
 
+    from .models import open_model
     from .training import Job
 
     options = settings.compile_options(arguments)
@@ -103,15 +105,18 @@ def _new(arguments: argparse.Namespace, held: ExitStack) -> Job:
     _check_trainable(network)
     assert network.data is not None
     base = directory or (source.path.parent if source.path is not None else Path())
-    dataset = data.load(network.data, compiled.plan, base, network.outputs)
+    load = partial(data.load, network.data, compiled.plan, base, network.outputs)
     places = _places(arguments, network)
     model = Model.of(compiled)
     is_adapted = False
     if arguments.from_model is not None:
-        from .carry import carry_weights
+        from .carry import carry_weights, load_as_trained
 
-        is_adapted = carry_weights(
-            arguments.from_model, model.session, model.spec, model.params, takes_part=arguments.partial)
+        trained = open_model(arguments.from_model)
+        is_adapted = carry_weights(trained, model.session, model.spec, model.params, takes_part=arguments.partial)
+        dataset = load_as_trained(trained, compiled.plan, load, takes_part=arguments.partial)
+    else:
+        dataset = load()
     if places.folder is not None:
         held.enter_context(places.folder.new())
     made_of = provenance(__version__, compiled.plan.seed, data_hashes(network.data, base))
@@ -176,7 +181,7 @@ def _resumed(arguments: argparse.Namespace, held: ExitStack) -> Job:
     from nnc.runtime.reference import ReferenceRuntime
     from nnc.runtime.rundir import RunFolder
 
-    from .models import OpenModel
+    from .models import OpenModel, encodings
     from .training import Job
 
     latest = _latest(Path(arguments.resume))
@@ -188,7 +193,7 @@ def _resumed(arguments: argparse.Namespace, held: ExitStack) -> Job:
     config = compiled.network.data
     assert config is not None
     base = _data_directory(arguments) or begun[0]
-    dataset = data.load(config, saved.plan, base, saved.outputs)
+    dataset = data.load(config, saved.plan, base, saved.outputs, encodings(saved) or None)
     refuse_other_data(saved.provenance["data_sha256"], data_hashes(config, base), str(latest))
     places = _places_of(Path(arguments.resume), begun[1])
     moment = _until(moment, settings.whole_number(arguments, "epochs", 1))
