@@ -1,14 +1,17 @@
 """What a spec and its caller choose, as plain values: named choices, training, data, compile options.
 
 Made by the network stage from the sections `output`, `train` and `data`; read by every later stage and by
-the runtime. Needs nothing but the standard library, so a plan can be run without parser or graph library.
+the runtime. Needs no package that is installed beside nnc, so a plan can be run without parser or graph library.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Union
+from typing import Final, Union
+
+from nnc.grammar.diagnostics import Diagnostic, UsageError
 
 Value = Union[None, bool, int, float, str, "Choice", tuple["Value", ...]]
 
@@ -96,7 +99,8 @@ class CompileOptions:
 
     `params` are `--set` overrides (text or values); `batch_size`, `epochs`, `seed` override `train`;
     `max_memory_bytes` bounds the training peak. `sample_weights` names outputs that are to be given weights of samples
-    even though their spec names none.
+    even though their spec names none. Whole numbers of any type, such as NumPy's, become `int`.
+    Raises: UsageError E0806 for each value that is not of its kind or out of its range.
     """
 
     params: Mapping[str, object] = field(default_factory=dict)
@@ -105,3 +109,39 @@ class CompileOptions:
     seed: int | None = None
     max_memory_bytes: int | None = None
     sample_weights: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        problems: list[Diagnostic] = []
+        if not isinstance(self.params, Mapping):
+            problems.append(_misfit("params", self.params, 'values by name, as in {"units": 64}'))
+        for name, (least, most) in _WHOLE_NUMBERS.items():
+            value = getattr(self, name)
+            if value is None or (name == "batch_size" and value == "auto"):
+                continue
+            number = _whole_number(value)
+            if number is None or not least <= number <= most:
+                also = ', or "auto"' if name == "batch_size" else ""
+                problems.append(_misfit(name, value, f"a whole number from {least} to {most}{also}"))
+            else:
+                object.__setattr__(self, name, number)
+        if problems:
+            raise UsageError(*problems)
+
+
+# what a plan can hold
+_WHOLE_NUMBERS: Final = {
+    "batch_size": (1, 2**31), "epochs": (1, 2**31 - 1), "seed": (0, 2**63 - 1), "max_memory_bytes": (1, 2**63 - 1),
+}  # fmt: skip
+
+
+def _whole_number(value: object) -> int | None:
+    if isinstance(value, bool | str):
+        return None
+    try:
+        return operator.index(value)    # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+def _misfit(name: str, value: object, expected: str) -> Diagnostic:
+    return Diagnostic("E0806", f"`{name}` is {value!r}", notes=(f"expected {expected}",))

@@ -247,6 +247,8 @@ class _Resolver:
                 target = next((e.value for e in statement.entries if e.name.name == "target"), None)
                 wanted.setdefault(target.name if isinstance(target, syntax.Name) else name, statement.name.span)
         section = self.sections["data"]
+        for entry in (inner for outer in section.entries if outer.name.name == "split" for inner in outer.entries or ()):
+            self.spans[f"data.split.{entry.name.name}"] = entry.value.span if entry.value else entry.span
         found = Problems()
         data = data_config(section, self.scope, wanted, found)
         # a broken statement may define what the section binds
@@ -290,6 +292,11 @@ def _check_reserved(statement: syntax.Statement, name: syntax.Name) -> None:
         raise fault(
             "E0317", f"`{name.name}` is the name of a layer already", name.span, "taken", helps=["choose another name"]
         )
+    if name.name.startswith("val_") and isinstance(statement, syntax.Output | syntax.Binding | syntax.Layer):
+        raise fault(
+            "E0317", f"`{name.name}` begins with `val_`, as the figures of validation data do", name.span, "reserved",
+            helps=["choose another name: figures are named after outputs and layers, as in `main.loss`"],
+        )  # fmt: skip
 
 
 def _check_parameters(block: syntax.Block) -> None:

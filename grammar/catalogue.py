@@ -111,12 +111,15 @@ Each param may be given once.
     "E0806": Explanation(
         "an option's value does not fit",
         """
-Numbers and sizes on the command line are checked before anything else is done.
+Numbers and sizes, on the command line and of `nnc.compile`, are checked before anything else is done.
 
     $ nnc run digits --batch-size 0          wrong: a step needs at least one sample
     $ nnc run digits --batch-size auto       right, together with --max-memory
     $ nnc compile digits --max-memory 64M    wrong: 64MB (millions) or 64MiB (2**20)?
     $ nnc compile digits --max-memory 64MiB  right
+
+    nnc.compile("digits", max_memory_bytes="64MiB")     wrong: bytes, as a whole number
+    nnc.compile("digits", max_memory_bytes=64 * 2**20)  right
 """,
     ),
     "E0807": Explanation(

@@ -160,10 +160,12 @@ A model computes its outputs from inputs, each with the type of one sample:
         "this name is taken",
         """
 `true`, `false` and `none` are values, and the names of layers and activations are the language's own: a `layer` or
-`block` of the file needs another name.
+`block` of the file needs another name. `val_` begins the figures of validation data, `val_main.loss` beside
+`main.loss`, so no output and no layer may begin with it.
 
     layer Dense = Dense(64)              wrong
     layer encoder = Dense(64)            right
+    output val_main = x -> Dense(1)      wrong
 """,
     ),
     "E0318": Explanation(

@@ -49,34 +49,40 @@ def compile(
     epochs: int | None = None,
     seed: int | None = None,
     max_memory_bytes: int | None = None,
-    runtime: str = "reference",
+    runtime: str = "auto",
+    threads: int | None = None,
 ) -> Model:
     """Compile a spec, given as a path, as the name of a bundled one, or as `text`, and make it ready to run.
 
     params: values for the spec's `param`s. batch_size ("auto": the largest that `max_memory_bytes` allows), epochs and
-    seed go before those of the spec's `train` section. runtime: what executes the plan: "reference" runs everywhere.
-    Raises: NncError with every diagnostic of the spec; BudgetError above `max_memory_bytes`.
+    seed go before those of the spec's `train` section. runtime: what executes the plan: "native" compiled C,
+    "reference" NumPy, which runs everywhere, "auto" native where there is a C compiler. threads: how many "native"
+    uses, by default all that the process may use; results do not depend on it.
+    Raises: NncError with every diagnostic of the spec; BudgetError above `max_memory_bytes`; UsageError E0806 for an
+    argument out of its range, E0822 for one of the wrong kind.
     """
     from nnc.compiler.pipeline import compile_source
 
     source = _source(spec, text)
-    options = CompileOptions(dict(params or {}), batch_size, epochs, seed, max_memory_bytes)
-    return Model.of(compile_source(source, options), runtime)
+    options = CompileOptions({} if params is None else params, batch_size, epochs, seed, max_memory_bytes)
+    return Model.of(compile_source(source, options), runtime, threads)
 
 
-def load(path: str | Path, *, runtime: str = "reference", data: str | Path | None = None) -> Model:
+def load(
+    path: str | Path, *, runtime: str = "auto", threads: int | None = None, data: str | Path | None = None
+) -> Model:
     """A model from a file that `Model.save` or `nnc run` wrote, or from a run's checkpoint.
 
-    runtime: as for `compile`. data: the directory of the files that the spec names, if they are neither beside the
+    runtime, threads: as for `compile`. data: the directory of the files that the spec names, if they are neither beside the
     model nor here; they are looked for when a call without arrays needs them.
     Raises: DataError E0920-E0924.
     """
     saved = load_model(path)
-    session = _runtime(runtime).prepare(saved.plan)
+    session = _runtime(runtime, threads).prepare(saved.plan)
     modelfile.write_variables(session, saved.variables)
     return Model(
         session, saved.spec, saved.train, saved.outputs, saved.params, saved.history,
-        base_dir=None if data is None else Path(data), runtime=runtime, vocabularies=saved.vocabularies,
+        base_dir=None if data is None else Path(data), runtime=runtime, threads=threads, vocabularies=saved.vocabularies,
         file=Path(path), provenance=saved.provenance,
     )  # fmt: skip
 
@@ -87,18 +93,20 @@ def _source(spec: str | Path | SourceFile | None, text: str | None) -> SourceFil
     if isinstance(spec, SourceFile):
         return spec
     if text is not None:
+        if not isinstance(text, str):
+            raise UsageError(Diagnostic("E0822", f"`text` is {text!r}", notes=("expected the text of a spec",)))
         return SourceFile("<text>", text)
+    if not isinstance(spec, str | Path):
+        raise UsageError(Diagnostic("E0822", f"`spec` is {spec!r}", notes=("expected a path, or a bundled name",)))
     from .commands.sources import read_source
 
     return read_source(str(spec))
 
 
-def _runtime(name: str) -> Runtime:
-    if name != "reference":
-        raise UsageError(Diagnostic("E0823", f"there is no runtime `{name}`", notes=("there is `reference`",)))
-    from nnc.runtime.reference import ReferenceRuntime
+def _runtime(name: str, threads: int | None) -> Runtime:
+    from .runtimes import runtime
 
-    return ReferenceRuntime()
+    return runtime(name, threads, lambda text: warnings.warn(text, RuntimeWarning, stacklevel=4))
 
 
 class Model:
@@ -120,7 +128,8 @@ class Model:
         history: History | None = None,
         data: DataConfig | None = None,
         base_dir: Path | None = None,
-        runtime: str = "reference",
+        runtime: str = "auto",
+        threads: int | None = None,
         vocabularies: Mapping[str, Sequence[str]] | None = None,
         file: Path | None = None,
         provenance: Mapping[str, Any] | None = None,
@@ -137,19 +146,21 @@ class Model:
         self._file = file
         hashes = (provenance or {}).get("data_sha256")
         self._data_sha256: dict[str, str] = dict(hashes) if isinstance(hashes, Mapping) else {}
-        self._runtime_name = runtime
+        self._runtime_name, self._threads = runtime, threads
         self._lock = threading.RLock()
 
     @classmethod
-    def of(cls, compiled: Compiled, runtime: str = "reference") -> Model:
+    def of(cls, compiled: Compiled, runtime: str = "auto", threads: int | None = None) -> Model:
         """The model of a compiled spec, with initial weights."""
         from nnc.grammar.format import format_module
 
         network = compiled.network
         base_dir = network.source.path.parent if network.source.path is not None else Path()
-        session = _runtime(runtime).prepare(compiled.plan)
+        session = _runtime(runtime, threads).prepare(compiled.plan)
         spec = format_module(compiled.module)
-        return cls(session, spec, network.train, network.outputs, network.params, None, network.data, base_dir, runtime)
+        return cls(
+            session, spec, network.train, network.outputs, network.params, None, network.data, base_dir, runtime, threads
+        )
 
     def __repr__(self) -> str:
         return f"<nnc.Model {self.plan.model}: {', '.join(f'{i.name} {i.type}' for i in self.plan.inputs)}>"
@@ -169,7 +180,7 @@ class Model:
         plan, variables = from_json(state.pop("plan")), state.pop("variables")
         self.__dict__.update(state)
         self._lock = threading.RLock()
-        self.session = _runtime(self._runtime_name).prepare(plan)
+        self.session = _runtime(self._runtime_name, self._threads).prepare(plan)
         modelfile.write_variables(self.session, variables)
 
     @property
@@ -324,7 +335,7 @@ class Model:
             return
         names = weighted_outputs(sample_weight, self.outputs)
         if not takes_weights(self.plan, names):
-            runtime = _runtime(self._runtime_name)
+            runtime = _runtime(self._runtime_name, self._threads)
             self.session, self.outputs = recompiled(self.session, self.spec, self.params, names, runtime)
 
     def _training_samples(
