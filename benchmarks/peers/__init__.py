@@ -1,0 +1,1 @@
+"""nnc beside its peers: the same models, weights, batches and optimizers, measured in turn. See docs/benchmarks.md."""
