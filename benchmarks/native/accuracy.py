@@ -27,7 +27,7 @@ HARNESS = ROOT / "tests" / "native"
 FLAGS = ("-std=gnu11", "-O2", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-psabi", "-shared",
          "-fPIC")  # fmt: skip
 NAMES = ("exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "sigmoid", "softplus", "erf")
-CHUNK = 1 << 21
+CHUNK = 1 << 18
 
 Array = npt.NDArray[Any]
 
@@ -36,8 +36,24 @@ def build(cc: str, flags: list[str], folder: Path) -> tuple[ctypes.CDLL, ctypes.
     """The functions under test, and the C library's."""
     tested, reference = folder / "elementary.so", folder / "reference.so"
     subprocess.run([cc, *FLAGS, *flags, f"-I{HEADERS}", HARNESS / "elementary.c", "-o", tested], check=True)
-    subprocess.run(["gcc", "-O2", "-shared", "-fPIC", HARNESS / "reference.c", "-o", reference, "-lm"], check=True)
-    return ctypes.CDLL(str(tested)), ctypes.CDLL(str(reference))
+    subprocess.run(
+        [
+            "gcc",
+            "-O2",
+            "-fno-trapping-math",
+            "-fno-math-errno",
+            "-shared",
+            "-fPIC",
+            HARNESS / "reference.c",
+            "-o",
+            reference,
+            "-lm",
+        ],
+        check=True,
+    )
+    library = ctypes.CDLL(str(reference))
+    library.worst_f32.restype = ctypes.c_double
+    return ctypes.CDLL(str(tested)), library
 
 
 def call(function: Any, *arrays: Array) -> Array:
@@ -63,8 +79,8 @@ def ulps(got: Array, expected: Array) -> Array:
 
 def expected_f32(name: str, x: Array, reference: ctypes.CDLL) -> Array:
     """The function of float32 x, in float64."""
-    wide = x.astype(np.float64)
     with np.errstate(all="ignore"):
+        wide = x.astype(np.float64)
         match name:
             case "sigmoid":
                 return np.asarray(1 / (1 + np.exp(-wide)))
@@ -82,9 +98,11 @@ def measure_f32(name: str, tested: ctypes.CDLL, reference: ctypes.CDLL, step: in
     def chunk(start: int) -> tuple[float, float]:
         bits = np.arange(start, min(start + CHUNK * step, 1 << 32), step, dtype=np.uint64).astype(np.uint32)
         x = bits.view(np.float32)
-        error = ulps(call(getattr(tested, f"apply_{name}_f32"), x), expected_f32(name, x, reference))
-        worst = int(np.argmax(error))
-        return float(error[worst]), float(x[worst])
+        got, expected = call(getattr(tested, f"apply_{name}_f32"), x), expected_f32(name, x, reference)
+        index = ctypes.c_long()
+        addresses = (a.ctypes.data_as(ctypes.c_void_p) for a in (got, expected))
+        error = reference.worst_f32(*addresses, ctypes.c_long(x.size), ctypes.byref(index))
+        return float(error), float(x[index.value])
 
     with ThreadPoolExecutor(2) as pool:
         return max(pool.map(chunk, range(0, 1 << 32, CHUNK * step)))
@@ -107,9 +125,7 @@ def measure_f64(name: str, tested: ctypes.CDLL, reference: ctypes.CDLL, size: in
     """The largest error over `size` arguments, and where."""
     x = arguments_f64(name, size, 1)
     out = np.empty(x.size, np.longdouble)
-    getattr(reference, f"{name}_of_f64l")(
-        *(a.ctypes.data_as(ctypes.c_void_p) for a in (x, out)), ctypes.c_long(x.size)
-    )
+    getattr(reference, f"{name}_of_f64l")(*(a.ctypes.data_as(ctypes.c_void_p) for a in (x, out)), ctypes.c_long(x.size))
     error = ulps(call(getattr(tested, f"apply_{name}_f64"), x), out)
     worst = int(np.argmax(error))
     return float(error[worst]), float(x[worst])
@@ -145,7 +161,10 @@ def main() -> None:
             wrong, at = measure_f64(name, tested, reference, options.f64_points)
             print(f"{name}_f64  {wrong:.3f} ulp at {at!r}", flush=True)
         for dtype in (np.float32, np.float64):
-            print(f"pow {dtype.__name__}", measure_pow(dtype, tested, reference, options.f64_points), flush=True)
+            wrong, base, exponent = measure_pow(dtype, tested, reference, options.f64_points)
+            print(
+                f"pow_{'f32' if dtype is np.float32 else 'f64'}  {wrong:.3f} ulp at {base!r}, {exponent!r}", flush=True
+            )
         for name in options.only.split(","):
             wrong, at = measure_f32(name, tested, reference, options.step)
             print(f"{name}_f32  {wrong:.3f} ulp at {at!r}", flush=True)

@@ -55,12 +55,16 @@ INLINE f64_sum log_sum_f64(f64h x) {
     return sum_of(second.high, low);
 }
 
-/* |x|^y for a finite x other than 0. */
+/* y within 2^70: beyond, a power is 0, 1 or infinity, and infinity times the logarithm of 1 would be NaN. */
+INLINE f64h bounded_exponent(f64h y) {
+    f64h limit = all_f64_half(0x1p70);
+    return larger_f64_half(-limit, smaller_f64_half(limit, y));
+}
+
+/* x^y for a finite x > 0 and a bounded y. */
 INLINE f64h power_exact(f64h x, f64h y) {
-    f64h limit = all_f64_half(0x1p70); /* beyond, only 0, 1 and infinity are left */
-    f64h bounded = larger_f64_half(-limit, smaller_f64_half(limit, y));
-    f64_sum log = log_sum_f64(x), product = product_of(bounded, log.high);
-    f64h low = product.low + bounded * log.low;
+    f64_sum log = log_sum_f64(x), product = product_of(y, log.high);
+    f64h low = product.low + y * log.low;
     return exp_sum_f64(product.high, (f64h)((abs_f64_half(product.high) < 800) & (i64h)low));
 }
 
@@ -87,7 +91,7 @@ INLINE f64v pow_f64(f64v x, f64v y) {
     f64_halves base = {x}, exponent = {y}, out;
     UNROLL for (int h = 0; h < 2; h++) {
         f64h b = base.half[h], e = exponent.half[h];
-        out.half[h] = power_special(b, e, power_exact(abs_f64_half(b), e));
+        out.half[h] = power_special(b, e, power_exact(abs_f64_half(b), bounded_exponent(e)));
     }
     return out.whole;
 }
@@ -97,7 +101,7 @@ INLINE f32v pow_f32(f32v x, f32v y) {
     UNROLL for (int h = 0; h < 2; h++) {
         f64h b = base.half[h], e = exponent.half[h], fraction, power;
         fraction = split_f64(abs_f64_half(b), &power) - 1;
-        out.half[h] = power_special(b, e, exp_f64_half(e * log_reduced_f64(fraction, power)));
+        out.half[h] = power_special(b, e, exp_f64_half(bounded_exponent(e) * log_reduced_f64(fraction, power)));
     }
     return to_f32_from_f64(out.whole);
 }

@@ -19,7 +19,7 @@ from nnc.runtime.reference import ReferenceRuntime
 from nnc.runtime.reference.arena import Arena, aligned_bytes
 
 from .cache import compile_library
-from .toolchain import Toolchain, require_toolchain
+from .toolchain import require_toolchain
 
 STAGED_BYTES: Final = 8 << 20    # of samples that are read from a source before the steps that use them
 
@@ -41,7 +41,7 @@ class NativeRuntime:
         Raises: ToolchainError E0930-E0932 where there is no working C compiler.
         """
         toolchain = require_toolchain()
-        module = print_module(plan, target_of(toolchain))
+        module = print_module(plan, target_of(toolchain.cpu))
         library = compile_library(module.text, name=plan.model, toolchain=toolchain)
         return NativeSession(plan, module, _Library(str(library)), self._threads)
 
@@ -53,9 +53,9 @@ def usable_processors() -> int:
     return os.cpu_count() or 1
 
 
-def target_of(toolchain: Toolchain) -> Target:
-    """What the compiler's code may use on this machine."""
-    features = set(toolchain.cpu.split())
+def target_of(cpu: str) -> Target:
+    """What code for a processor of this description (`cpu.cpu_text`) may use."""
+    features = set(cpu.split())
     return AVX512 if "avx512f" in features else AVX2 if "avx2" in features else VECTOR128
 
 

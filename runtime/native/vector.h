@@ -278,6 +278,12 @@ CONVERSION(i64, f64, i64v, f64v)
 CONVERSION(i64, i32, i64v, i32v)
 CONVERSION(i64, u8, i64v, i32v)
 #undef CONVERSION
+INLINE f32v to_f32_from_f32(f32v v) { return v; }
+INLINE f64v to_f64_from_f64(f64v v) { return v; }
+INLINE i32v to_i32_from_i32(i32v v) { return v; }
+INLINE i64v to_i64_from_i64(i64v v) { return v; }
+INLINE i32v to_u8_from_u8(i32v v) { return v; }
+INLINE maskv to_bool_from_bool(maskv m) { return m; }
 INLINE i32v to_i32_from_u8(i32v v) { return v; }
 INLINE i32v to_u8_from_i32(i32v v) { return v & 255; }
 INLINE i32v to_u8_from_i64(i64v v) { return to_i32_from_i64(v) & 255; }
