@@ -27,11 +27,13 @@ types.
     "E0822": Explanation(
         "an argument of a Python call does not fit",
         """
-`nnc.compile` takes a path or `text=`, `fit` takes a number of epochs of at least 1 and validation data as a pair (x,
-y).
+`nnc.compile` takes a path or `text=`, `fit` takes a number of epochs of at least 1, validation data as a pair (x, y),
+and callbacks that answer yes or no. A callback may predict and evaluate, but not call `fit` on the model that is being
+trained.
 
-    model.fit(x, y, validation_data=xv)          wrong
-    model.fit(x, y, validation_data=(xv, yv))    right
+    model.fit(x, y, validation_data=xv)                            wrong
+    model.fit(x, y, validation_data=(xv, yv))                      right
+    model.fit(x, y, on_epoch=lambda epoch, figures: losses < 0.1)  wrong, where `losses` is an array
 """,
     ),
     "E0823": Explanation(

@@ -28,6 +28,7 @@ from nnc.runtime.protocol import Array, Runtime, Session
 from nnc.runtime.provenance import data_hashes, provenance, sample_hashes
 from nnc.runtime.state import TrainingState, all_variables
 
+from .callbacks import checked
 from .sample_weights import recompiled, takes_weights, weighted_outputs
 from .weights import Weights
 
@@ -73,8 +74,8 @@ def load(
 ) -> Model:
     """A model from a file that `Model.save` or `nnc run` wrote, or from a run's checkpoint.
 
-    runtime, threads: as for `compile`. data: the directory of the files that the spec names, if they are neither beside the
-    model nor here; they are looked for when a call without arrays needs them.
+    runtime, threads: as for `compile`. data: the directory of the files that the spec names, if they are neither
+    beside the model nor here; they are looked for when a call without arrays needs them.
     Raises: DataError E0920-E0924.
     """
     saved = load_model(path)
@@ -82,8 +83,8 @@ def load(
     modelfile.write_variables(session, saved.variables)
     return Model(
         session, saved.spec, saved.train, saved.outputs, saved.params, saved.history,
-        base_dir=None if data is None else Path(data), runtime=runtime, threads=threads, vocabularies=saved.vocabularies,
-        file=Path(path), provenance=saved.provenance,
+        base_dir=None if data is None else Path(data), runtime=runtime, threads=threads,
+        vocabularies=saved.vocabularies, file=Path(path), provenance=saved.provenance,
     )  # fmt: skip
 
 
@@ -148,6 +149,7 @@ class Model:
         self._data_sha256: dict[str, str] = dict(hashes) if isinstance(hashes, Mapping) else {}
         self._runtime_name, self._threads = runtime, threads
         self._lock = threading.RLock()
+        self._is_training = False
 
     @classmethod
     def of(cls, compiled: Compiled, runtime: str = "auto", threads: int | None = None) -> Model:
@@ -159,8 +161,9 @@ class Model:
         session = _runtime(runtime, threads).prepare(compiled.plan)
         spec = format_module(compiled.module)
         return cls(
-            session, spec, network.train, network.outputs, network.params, None, network.data, base_dir, runtime, threads
-        )
+            session, spec, network.train, network.outputs, network.params, None, network.data, base_dir,
+            runtime, threads,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"<nnc.Model {self.plan.model}: {', '.join(f'{i.name} {i.type}' for i in self.plan.inputs)}>"
@@ -179,7 +182,7 @@ class Model:
         state = dict(state)
         plan, variables = from_json(state.pop("plan")), state.pop("variables")
         self.__dict__.update(state)
-        self._lock = threading.RLock()
+        self._lock, self._is_training = threading.RLock(), False
         self.session = _runtime(self._runtime_name, self._threads).prepare(plan)
         modelfile.write_variables(self.session, variables)
 
@@ -191,7 +194,7 @@ class Model:
     @property
     def weights(self) -> Weights:
         """Kernels, biases and statistics by name; assign to an entry, or a dict to all or some of them."""
-        return Weights(self.session, self._lock)
+        return Weights(self, self._lock)
 
     @weights.setter
     def weights(self, values: Mapping[str, Any]) -> None:
@@ -230,7 +233,8 @@ class Model:
         config = self.train_config
         if epochs is not None:
             config = dataclasses.replace(config, epochs=_at_least_one(epochs))
-        with self._lock:
+        end_of_epoch, after_batch = checked("on_epoch", on_epoch), checked("on_batch", on_batch)
+        with self._training():
             self._take_weights(sample_weight)
             self._take_weights(_validation_weights(validation_data))
             training, validation = self._training_samples(x, y, sample_weight, validation_data)
@@ -238,23 +242,36 @@ class Model:
             if validation_split:
                 training, validation = self._held_out(training, validation, validation_split)
 
-            def note(epoch: Epoch) -> bool | None:
+            def note(epoch: Epoch) -> bool:
                 self.history.epochs.append(epoch)
-                return None if on_epoch is None else on_epoch(epoch.number, epoch.figures)
+                return end_of_epoch is not None and end_of_epoch(epoch.number, epoch.figures)
 
             progress = progress_for(verbose=verbose)
             if folder is None:
                 done = self.history.epochs[-1].number if self.history.epochs else 0
                 result = train.fit(
                     self.session, training, validation, config, progress,
-                    first_epoch=done, on_epoch=note, on_batch=on_batch,
+                    first_epoch=done, on_epoch=note, on_batch=after_batch,
                 )  # fmt: skip
             else:
                 hashes = self._file_hashes() if is_own else sample_hashes({"train": training, "validation": validation})
                 with self._run_in(folder, config, hashes, is_own, resume, epochs) as run:
-                    result = run.fit(self.session, training, validation, progress, note, on_batch)
+                    result = run.fit(self.session, training, validation, progress, note, after_batch)
             self.history.stopped = result.stopped
         return result
+
+    @contextmanager
+    def _training(self) -> Iterator[None]:
+        """One training at a time: other threads wait, a callback that begins a second one is refused (E0822)."""
+        with self._lock:
+            if self._is_training:
+                helps = ("a callback that answers true ends the training under way",)
+                raise UsageError(Diagnostic("E0822", "`fit` is called within a `fit` of the same model", helps=helps))
+            self._is_training = True
+            try:
+                yield
+            finally:
+                self._is_training = False
 
     @contextmanager
     def _run_in(
@@ -286,6 +303,8 @@ class Model:
         Raises: DataError E0701-E0720, E0808 where the spec names no data; UsageError E0822, E0830.
         """
         with self._lock:
+            if sample_weight is not None and self._is_training:
+                raise UsageError(Diagnostic("E0822", "`evaluate` takes no `sample_weight` within a `fit`"))
             self._take_weights(sample_weight)
             report = train.evaluate(self.session, self._samples_to_judge(x, y, sample_weight, split))
         return {**report.figures(), **report.tables}

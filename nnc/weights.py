@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,31 +16,39 @@ from nnc.runtime.protocol import Array, Session
 _SHOWN = frozenset({"weight", "statistic"})
 
 
+class Prepared(Protocol):
+    """What has weights: its session may become another in the course of its training, with the same weights."""
+
+    @property
+    def session(self) -> Session:
+        """What holds the weights now."""
+
+
 class Weights(Mapping[str, Array]):
     """`weights["hidden.kernel"]` is a copy; assigning to it changes the model.
 
     Holds what training or adaptation has learned: kernels, biases, moving averages, Normalize's statistics.
     """
 
-    def __init__(self, session: Session, lock: AbstractContextManager[Any] | None = None) -> None:
+    def __init__(self, model: Prepared, lock: AbstractContextManager[Any] | None = None) -> None:
         """`lock` is held for every reading and writing, so that no half-trained weights are seen."""
-        self._session = session
+        self._model = model
         self._lock: AbstractContextManager[Any] = nullcontext() if lock is None else lock
         self._types: dict[str, TensorType] = {
-            variable.name: variable.type for variable, _ in session.plan.variables if variable.role in _SHOWN
+            variable.name: variable.type for variable, _ in model.session.plan.variables if variable.role in _SHOWN
         }
 
     def __getitem__(self, name: str) -> Array:
         self._refuse_unknown(name)
         with self._lock:
-            return self._session.read(name)
+            return self._model.session.read(name)
 
     def __setitem__(self, name: str, value: Any) -> None:
         """Raises: UsageError E0820 (no such weight), E0821 (another shape, or no finite numbers)."""
         self._refuse_unknown(name)
         fitted = self._fitted(name, value)
         with self._lock:
-            self._session.write(name, fitted)
+            self._model.session.write(name, fitted)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._types)
@@ -65,7 +73,7 @@ class Weights(Mapping[str, Array]):
             raise UsageError(*problems)
         with self._lock:
             for name, array in fitted.items():
-                self._session.write(name, array)
+                self._model.session.write(name, array)
 
     def _refuse_unknown(self, name: str) -> None:
         if name in self._types:

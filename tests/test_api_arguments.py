@@ -30,7 +30,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
 def test_compile_refuses_what_is_out_of_range(name: str, value: Any) -> None:
-    with pytest.raises(UsageError, match=f"E0806.*`{name}` is"):
+    with pytest.raises(UsageError, match=rf"E0806.*`{name}` is"):
         nnc.compile(text=SPEC, **{name: value})
 
 
@@ -53,3 +53,50 @@ def test_numbers_of_numpy_are_numbers() -> None:
     assert (model.plan.batch_size, model.plan.seed, model.train_config.epochs) == (4, 7, 1)
     assert type(model.plan.batch_size) is int
     assert model.params == (("units", 3),)
+
+
+# --- callbacks ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["on_epoch", "on_batch"])
+def test_a_callback_that_is_no_function_is_refused_before_training(name: str) -> None:
+    model = nnc.compile(text=SPEC)
+    with pytest.raises(UsageError, match=rf"E0822.*`{name}` is 3"):
+        model.fit(X, Y, verbose=False, **{name: 3})    # type: ignore[arg-type]
+    assert len(model.history) == 0
+
+
+@pytest.mark.parametrize("name", ["on_epoch", "on_batch"])
+def test_a_callback_that_answers_with_an_array_is_refused(name: str) -> None:
+    model = nnc.compile(text=SPEC)
+    with pytest.raises(UsageError, match=f"`{name}` answered neither yes nor no"):
+        model.fit(X, Y, verbose=False, **{name: lambda *_: np.zeros(3)})    # type: ignore[arg-type]
+
+
+def test_a_callback_may_answer_with_a_truth_of_numpy() -> None:
+    history = nnc.compile(text=SPEC).fit(X, Y, on_epoch=lambda epoch, _: np.True_, verbose=False)
+    assert len(history) == 1
+
+
+def test_fit_within_fit_is_refused_and_harms_nothing() -> None:
+    model = nnc.compile(text=SPEC)
+
+    def again(epoch: int, figures: Any) -> None:
+        with pytest.raises(UsageError, match=r"E0822.*`fit` is called within a `fit`"):
+            model.fit(X, Y, verbose=False)
+        with pytest.raises(UsageError, match=r"E0822.*no `sample_weight` within a `fit`"):
+            model.evaluate(X, Y, sample_weight=Y[:, 0])
+
+    model.fit(X, Y, on_epoch=again, verbose=False)
+    model.fit(X, Y, epochs=1, verbose=False)
+    plain = nnc.compile(text=SPEC)
+    plain.fit(X, Y, epochs=3, verbose=False)
+    assert len(model.history) == 3
+    np.testing.assert_array_equal(model.weights["y.kernel"], plain.weights["y.kernel"])
+
+
+def test_weights_stay_those_of_the_model_when_its_plan_changes() -> None:
+    model = nnc.compile(text=SPEC)
+    weights = model.weights
+    model.fit(X, Y, sample_weight=np.ones(4), verbose=False)
+    np.testing.assert_array_equal(weights["y.kernel"], model.weights["y.kernel"])
+    weights["y.bias"] = [7.0]
+    assert model.weights["y.bias"] == 7.0
