@@ -1,17 +1,15 @@
-"""Runs the C compiler: a folder with a C file in, the same folder with a library out, or a diagnostic that can be
-acted on. A compiler that hangs is ended, with every process it started."""
+"""Compiles a program: a folder with a C file in, the same folder with a library out, or a diagnostic that says what the
+compiler said and how to run it again."""
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 from nnc.grammar.diagnostics import Diagnostic, ToolchainError
 
+from .process import run_compiler
 from .toolchain import Toolchain
 
 TIMEOUT_SECONDS = 120
@@ -20,34 +18,22 @@ SHOWN_LINES = 8
 
 
 def build(toolchain: Toolchain, folder: Path, name: str) -> Diagnostic | None:
-    """Compile `folder/name.c` into `folder/name.so`; what the compiler says goes to `folder/messages.txt`.
+    """Compile `folder/name.c` into `folder/name.so`; if it refuses, what it says goes to `folder/messages.txt`.
 
     Gives what went wrong: E0931 the compiler refuses, E0932 it does not end within `TIMEOUT_SECONDS`.
-    Raises: OSError if the folder cannot be written; ToolchainError E0930 if the compiler is no longer there.
+    Raises: ToolchainError E0930 if the compiler is no longer there; OSError if the folder cannot be written.
     """
     command = compile_command(toolchain, folder, name)
-    with open(folder / MESSAGES, "wb") as messages:
-        try:
-            compiler = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=messages,
-                stderr=messages,
-                start_new_session=True,  # so that the processes it starts can be ended with it
-            )
-        except OSError as error:
-            reason = (error.strerror or "unknown reason").lower()
-            text = f"the C compiler `{command[0]}` does not start: {reason}"
-            raise ToolchainError(Diagnostic("E0930", text)) from None
-        try:
-            exit_code = _wait(compiler)
-        finally:
-            _end(compiler)
-    if exit_code is None:
-        return _endless(name)
-    if exit_code == 0 and (folder / f"{name}.so").is_file():
+    try:
+        ending = run_compiler(command, TIMEOUT_SECONDS)
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        text = f"the C compiler `{command[0]}` does not start: {reason}"
+        raise ToolchainError(Diagnostic("E0930", text)) from None
+    if ending.exit_code == 0 and (folder / f"{name}.so").is_file():
         return None
-    return _refused(name, exit_code, folder)
+    (folder / MESSAGES).write_text(ending.output, encoding="utf-8")
+    return _endless(name) if ending.exit_code is None else _refused(name, ending.exit_code, ending.output, folder)
 
 
 def compile_command(toolchain: Toolchain, folder: Path, name: str) -> list[str]:
@@ -69,24 +55,8 @@ def kept(diagnostic: Diagnostic, toolchain: Toolchain, folder: Path, name: str) 
     )
 
 
-def _wait(compiler: subprocess.Popen[bytes]) -> int | None:
-    """The exit code, None if there is none in time. `Popen.wait` would look only every 50 ms, which people notice."""
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while (exit_code := compiler.poll()) is None and time.monotonic() < deadline:
-        time.sleep(0.002)
-    return exit_code
-
-
-def _end(compiler: subprocess.Popen[bytes]) -> None:
-    """Also when the user interrupts: in a session of its own, the compiler does not hear of Ctrl-C."""
-    if compiler.poll() is None:
-        os.killpg(compiler.pid, signal.SIGKILL)
-        compiler.wait()
-
-
-def _refused(name: str, exit_code: int, folder: Path) -> Diagnostic:
-    said = (folder / MESSAGES).read_text("utf-8", "replace").replace(f"{folder}/", "")
-    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+def _refused(name: str, exit_code: int, said: str, folder: Path) -> Diagnostic:
+    lines = [line.rstrip() for line in said.replace(f"{folder}/", "").splitlines() if line.strip()]
     rest = len(lines) - SHOWN_LINES
     return Diagnostic(
         "E0931",

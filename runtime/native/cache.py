@@ -22,6 +22,7 @@ from nnc.grammar.diagnostics import Diagnostic, UsageError
 
 from .build import build, kept
 from .folder import cache_folder, temporary_folder, writable_folder
+from .process import ZIG_FOLDER
 from .toolchain import MEMORY, Toolchain, require_toolchain
 
 LIMIT_BYTES = 256 << 20
@@ -202,6 +203,7 @@ def clear(folder: Path) -> list[Entry]:
         for entry in removed:
             _remove(entry.path)
         (folder / MEMORY).unlink(missing_ok=True)
+        shutil.rmtree(folder / ZIG_FOLDER, ignore_errors=True)
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise UsageError(Diagnostic("E0807", f"cannot clear `{folder}`: {reason}")) from None

@@ -13,7 +13,6 @@ import os
 import platform
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -26,12 +25,13 @@ from nnc.grammar.diagnostics import Diagnostic, NncError, ToolchainError
 from ..whole_file import write_whole
 from .cpu import cpu_text
 from .folder import cache_folder, writable_folder
+from .process import run_compiler
 
 MEMORY = "toolchains.json"
 PROBE_TIMEOUT_SECONDS = 60  # zig builds its own parts of the C library when it first runs: 4 s here
 FLAGS = (
     *("-std=gnu11", "-O2", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"),
-    *("-fno-strict-aliasing", "-Wno-psabi"),
+    *("-fno-strict-aliasing", "-Wno-psabi", "-Werror=implicit-function-declaration"),
     *("-shared", "-fPIC", "-pthread"),
 )
 # The first that the compiler takes. Clang splits vectors of 64 bytes in two unless it is told to prefer them.
@@ -194,15 +194,13 @@ class _Output:
 
 def _output(command: list[str]) -> _Output:
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_TIMEOUT_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return _Output("", f"no answer within {PROBE_TIMEOUT_SECONDS} s")
+        ending = run_compiler(command, PROBE_TIMEOUT_SECONDS)
     except OSError as error:
         return _Output("", (error.strerror or "it does not start").lower())
-    lines = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines() or [""]
-    if done.returncode == 0:
+    if ending.exit_code is None:
+        return _Output("", f"no answer within {PROBE_TIMEOUT_SECONDS} s")
+    lines = ending.output.splitlines() or [""]
+    if ending.exit_code == 0:
         return _Output(lines[0])
     telling = next((line for line in lines if "error" in line.lower()), lines[0])
-    return _Output(lines[0], telling.strip() or f"it ends with exit code {done.returncode}")
+    return _Output(lines[0], telling.strip() or f"it ends with exit code {ending.exit_code}")

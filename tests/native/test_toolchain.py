@@ -16,6 +16,7 @@ import pytest
 
 from nnc.grammar.diagnostics import ToolchainError
 from nnc.runtime.native import toolchain
+from nnc.runtime.native.process import run_compiler
 from nnc.runtime.native.toolchain import MEMORY, find_toolchain, require_toolchain
 
 FAKE = """#!/bin/sh
@@ -166,3 +167,18 @@ def test_zig_is_the_last_resort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return
     assert shlex.join(found.toolchain.command).endswith("-m ziglang cc")
     assert found.toolchain.version.startswith("clang version")
+
+
+def test_zig_gets_a_place_where_its_own_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without one it would wait for ever."""
+    (tmp_path / "ziglang.py").write_text("import os\nprint(os.environ.get('ZIG_GLOBAL_CACHE_DIR'))\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.delenv("ZIG_GLOBAL_CACHE_DIR", raising=False)
+    command = [sys.executable, "-m", "ziglang", "cc"]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    assert run_compiler(command, 10).output == "None\n"
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert run_compiler(command, 10).output == f"{tmp_path / 'cache' / '.nnc-zig'}\n"
+    monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", "chosen")
+    assert run_compiler(command, 10).output == "chosen\n"
