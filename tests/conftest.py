@@ -1,5 +1,6 @@
 """Puts the checkout first, so that tests run uninstalled too; compares with recorded texts (`pytest --bless`)."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ.setdefault("NNC_RUNTIME", "reference")   # nothing to compile; the tests of the others name theirs
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -103,11 +103,12 @@ class _MapPrinter:
         stride = self.nest.strides[_ACC][0] if self.nest.lengths else 1
         if step.kernel == "random":
             attrs = dict(step.attrs)
-            low, high = plan.seed & 0xFFFFFFFF, (plan.seed >> 32) & 0xFFFFFFFF
             counter = f"(uint32_t)(int64_t)*{self.arguments.pointer(step.operands[0])}"
-            where = "0, 1" if not self.nest.lengths else f"part.first * {stride}, (part.last - part.first) * {stride}"
-            made = f"philox_{attrs['distribution']}_f32(result, {where}"
-            source.line(f"{made}, 0x{low:08x}u, 0x{high:08x}u, {counter}, {attrs['stream']}u);")
+            key = f"(random_key){{0x{plan.seed % 2**64:x}u, {counter}, {attrs['stream']}u}}"
+            start, count = ("0", "1")
+            if self.nest.lengths:
+                start, count = f"part.first * {stride}", f"(part.last - part.first) * {stride}"
+            source.line(f"fill_{attrs['distribution']}({key}, {start}, {count}, result + {start});")
         elif step.kernel == "scatter_add":
             indices, rows = (plan.buffers[id] for id in step.operands)
             pointers = [self.arguments.pointer(id) for id in step.operands]

@@ -81,7 +81,8 @@ class _ProductPrinter:
         shape = (1,) * (2 - len(buffer.type.shape)) + buffer.type.shape
         row, column = (0,) * (2 - len(buffer.strides)) + buffer.strides
         row, column = (0 if shape[0] == 1 else row), (0 if shape[1] == 1 else column)
-        level = Level.ELEMENT if column else Level.ROW if row else Level.CALL
+        is_whole = buffer.type.shape == self.step.space.shape     # though perhaps of one row, or of one column
+        level = Level.ELEMENT if column or is_whole else Level.ROW if row else Level.CALL
         offset = linear(("row", "column"), (row, column))
         return Place(f"s->{pointer}", buffer.type.dtype, level, offset, column or 1)
 

@@ -19,6 +19,8 @@ NAME = "compile"
 SUMMARY = "show what a spec means and costs, or write its plan"
 STAGES = ("ast", "network", "shapes", "ops", "grad", "simplified", "fused", "schedule", "plan")
 DRAWINGS = ("dot", "mermaid")  # of the network, after `shapes`
+PRINTED = ("c",)  # from the plan
+EMITTED = (*STAGES, *DRAWINGS, *PRINTED)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     settings.add_set(parser)
     settings.add_sizes(parser)
     parser.add_argument(
-        "--emit", choices=(*STAGES, *DRAWINGS), metavar="STAGE", help=f"print one of {', '.join((*STAGES, *DRAWINGS))}"
+        "--emit", choices=EMITTED, metavar="STAGE", help=f"print one of {', '.join(EMITTED)}"
     )
     parser.add_argument("--stop-after", choices=STAGES, metavar="STAGE", help="go no further than this stage")
     parser.add_argument("--timing", action="store_true", help="tell what each stage took")
@@ -63,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _last_stage(arguments: argparse.Namespace) -> str | None:
     """Where to stop: None to go all the way. Raises UsageError (E0801) if `--stop-after` is too early."""
-    emitted = "shapes" if arguments.emit in DRAWINGS else arguments.emit
+    emitted = "shapes" if arguments.emit in DRAWINGS else "plan" if arguments.emit in PRINTED else arguments.emit
     needs = {"--emit": emitted, "--explain-fusion": "fused" if arguments.explain_fusion else None}
     needs["--output"] = "plan" if arguments.output else None
     last: str | None = arguments.stop_after
@@ -85,6 +87,12 @@ def _emitted(compiled: Compiled, stage: str) -> str:
         from nnc.compiler.emit.mermaid import to_mermaid
 
         return to_mermaid(compiled.network)
+    if stage == "c":
+        from nnc.compiler.codegen.module import print_module
+        from nnc.runtime.native.cpu import cpu_text
+        from nnc.runtime.native.session import target_of
+
+        return print_module(compiled.plan, target_of(cpu_text())).text
     return compiled.text(stage)
 
 

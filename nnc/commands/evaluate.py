@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nnc.grammar.diagnostics import Diagnostic, UsageError
 from nnc.own_data import PARTS, load_own, part_of
 
-from . import models
+from . import models, settings
 from .console import result, result_json
 from .report import report_json, report_table
 
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--data", metavar="DIR", help="where the data files are, if not beside the model")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    settings.add_runtime(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     learnt = models.encodings(model.saved)
     dataset = load_own(network.data, model.saved.plan, directory, network.outputs, learnt)
     part, samples = part_of(dataset, arguments.split, model.name)
-    report = train.evaluate(model.session(), samples)
+    report = train.evaluate(model.session(settings.runtime(arguments)), samples)
     if arguments.json:
         result_json(_as_json(model, part, report))
     else:

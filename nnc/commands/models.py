@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nnc.compiler.pipeline import Compiled
     from nnc.runtime.data.source import Encoding
     from nnc.runtime.modelfile import SavedModel
-    from nnc.runtime.protocol import Session
+    from nnc.runtime.protocol import Runtime, Session
 
 IN_A_FOLDER = "model.safetensors"
 HELP = "a model file, or the folder of a run"
@@ -46,12 +46,11 @@ class OpenModel:
         options = CompileOptions(dict(self.saved.params), plan.batch_size, self.saved.train.epochs, plan.seed)
         return compile_source(SourceFile(self.name, self.saved.spec), options)
 
-    def session(self) -> Session:
+    def session(self, runtime: Runtime) -> Session:
         """The model's plan, ready to run with the model's variables."""
         from nnc.runtime.modelfile import write_variables
-        from nnc.runtime.reference import ReferenceRuntime
 
-        session = ReferenceRuntime().prepare(self.saved.plan)
+        session = runtime.prepare(self.saved.plan)
         write_variables(session, self.saved.variables)
         return session
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from nnc.grammar.diagnostics import Diagnostic, UsageError
 
-from . import inputs, models
+from . import inputs, models, settings
 from .console import narrate
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", action="append", required=True, metavar="[NAME=]@FILE", help=inputs.HELP)
     parser.add_argument("-o", "--output", metavar="FILE", help="a .csv, .npz or .npy file (default: CSV on stdout)")
     parser.add_argument("--classes", action="store_true", help="give classes, by name where known, not probabilities")
+    settings.add_runtime(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     plan, data = model.saved.plan, model.network().data
     _check_target(target, len(plan.outputs))
     judges = _classifiers(model) if arguments.classes else {}
-    session = model.session()
+    session = model.session(settings.runtime(arguments))
     bindings = inputs.table_bindings(plan, data, models.encodings(model.saved))
     with ExitStack() as stack:
         sources = inputs.open_sources(given, plan, bindings, inputs.array_names(plan, data), stack)

@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", metavar="SPEC", nargs="?", help="a .nn file, a bundled spec's name, or - for stdin")
     settings.add_set(parser)
     settings.add_sizes(parser)
+    settings.add_runtime(parser)
     parser.add_argument("--epochs", metavar="N", help="how often to go through the training data")
     parser.add_argument("--seed", metavar="N", help="seed of weights, shuffles and dropout")
     parser.add_argument("--data", metavar="DIR", help="where the data files are, if not beside the spec")
@@ -107,7 +108,8 @@ def _new(arguments: argparse.Namespace, held: ExitStack) -> Job:
     base = directory or (source.path.parent if source.path is not None else Path())
     load = partial(data.load, network.data, compiled.plan, base, network.outputs)
     places = _places(arguments, network)
-    model = Model.of(compiled)
+    settings.runtime(arguments)
+    model = Model.of(compiled, arguments.runtime, settings.threads(arguments))
     is_adapted = False
     if arguments.from_model is not None:
         from .carry import carry_weights, load_as_trained
@@ -178,7 +180,6 @@ def _resumed(arguments: argparse.Namespace, held: ExitStack) -> Job:
     from nnc.runtime import data
     from nnc.runtime.checkpoint import load_checkpoint
     from nnc.runtime.provenance import data_hashes, refuse_other_data
-    from nnc.runtime.reference import ReferenceRuntime
     from nnc.runtime.rundir import RunFolder
 
     from .models import OpenModel, encodings
@@ -197,8 +198,9 @@ def _resumed(arguments: argparse.Namespace, held: ExitStack) -> Job:
     refuse_other_data(saved.provenance["data_sha256"], data_hashes(config, base), str(latest))
     places = _places_of(Path(arguments.resume), begun[1])
     moment = _until(moment, settings.whole_number(arguments, "epochs", 1))
-    session = ReferenceRuntime().prepare(saved.plan)
-    model = Model(session, saved.spec, saved.train, saved.outputs, saved.params, moment.history, config, base)
+    session = settings.runtime(arguments).prepare(saved.plan)
+    model = Model(session, saved.spec, saved.train, saved.outputs, saved.params, moment.history, config, base,
+                  arguments.runtime, settings.threads(arguments))
     template = dataclasses.replace(saved, variables={}, progress={"run": saved.progress["run"]}, progress_arrays={})
     return Job(compiled, model, dataset, template, moment, places)
 

@@ -1,4 +1,4 @@
-"""Options that several commands share: `--set`, `--batch-size`, `--max-memory`."""
+"""Options that several commands share: `--set`, `--batch-size`, `--max-memory`, `--runtime`, `--threads`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 from nnc.grammar.diagnostics import Diagnostic, UsageError
 
+from .console import narrate
+
 if TYPE_CHECKING:
     from nnc.compiler.options import CompileOptions
+    from nnc.runtime.protocol import Runtime
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}  # bytes
 
@@ -25,6 +28,29 @@ def add_sizes(parser: argparse.ArgumentParser) -> None:
     """Add `--batch-size` and `--max-memory`."""
     parser.add_argument("--batch-size", metavar="N|auto", help="samples per step; auto: the most --max-memory allows")
     parser.add_argument("--max-memory", metavar="SIZE", help="refuse a plan that needs more to train, e.g. 64MiB")
+
+
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """Add `--runtime` and `--threads`."""
+    from nnc.runtimes import AUTO, NAMES
+
+    parser.add_argument(
+        "--runtime", choices=NAMES, default=AUTO,
+        help="what executes the plan: native (compiled C), reference (NumPy), or the quickest here (auto)",
+    )  # fmt: skip
+    parser.add_argument("--threads", metavar="N", help="threads of the native runtime; results do not depend on it")
+
+
+def runtime(arguments: argparse.Namespace) -> Runtime:
+    """The runtime that the command line asks for. Raises UsageError (E0806, E0823), ToolchainError (E0930)."""
+    from nnc.runtimes import runtime as runtime_named
+
+    return runtime_named(arguments.runtime, threads(arguments), lambda text: narrate(f"nnc: {text}"))
+
+
+def threads(arguments: argparse.Namespace) -> int | None:
+    """The number given for `--threads`. Raises UsageError (E0806)."""
+    return whole_number(arguments, "threads", 1)
 
 
 def compile_options(arguments: argparse.Namespace) -> CompileOptions:

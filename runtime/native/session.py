@@ -21,7 +21,7 @@ from nnc.runtime.reference.arena import Arena, aligned_bytes
 from .cache import compile_library
 from .toolchain import require_toolchain
 
-STAGED_BYTES: Final = 8 << 20    # of samples that are read from a source before the steps that use them
+STAGED_BYTES: Final = 8 << 20  # of samples that are read from a source before the steps that use them
 
 
 class NativeRuntime:
