@@ -105,8 +105,9 @@ def main(words: list[str] | None = None) -> int:
     results = measure_rows(arguments, python) if "rows" in arguments.parts else []
     figures["rows"] = [report.record(result, limits, job_of(result.row)) for result in results]
     if "commands" in arguments.parts:
-        data = {"digits": ROOT / "specs" / "data", "mnist": arguments.mnist}
-        figures["commands"] = whole_command.measure(python, data, arguments.rounds)
+        folders = {"digits": ROOT / "specs" / "data", "mnist": arguments.mnist}
+        data = {job: folder for job, folder in folders.items() if job in arguments.rows}
+        figures["commands"] = whole_command.measure(python, data, arguments.peers, arguments.rounds)
     if "sizes" in arguments.parts:
         figures["install_bytes"] = environment.install_sizes(Path(python))
     print(report.tables(figures))

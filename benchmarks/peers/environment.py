@@ -38,15 +38,18 @@ def closure(names):
         try:
             seen[key] = found = distribution(name)
         except PackageNotFoundError:
-            continue
+            if name in names:
+                return None
+            continue  # asked for on other systems
         todo += [text for text in found.requires or () if "extra ==" not in text]
-    return seen.values()
+    return list(seen.values())
 
 def size(found):
     paths = (file.locate() for file in found.files or () if "__pycache__" not in file.parts)
     return sum(path.stat().st_size for path in paths if path.is_file())
 
-print(json.dumps({name: sum(map(size, closure(wanted))) for name, wanted in json.loads(sys.argv[1]).items()}))
+closures = {name: closure(wanted) for name, wanted in json.loads(sys.argv[1]).items()}
+print(json.dumps({name: found and sum(map(size, found)) for name, found in closures.items()}))
 """
 
 
@@ -71,17 +74,23 @@ def prepare(folder: Path) -> Path:
     return python
 
 
-def install_sizes(python: Path) -> dict[str, int]:
-    """Bytes of each of INSTALLS with its requirements, and of nnc; compiled Python files are not counted."""
+def install_sizes(python: Path) -> dict[str, int | None]:
+    """Bytes of nnc and of each of INSTALLS with its requirements, None where that is not installed.
+
+    Compiled Python files are not counted.
+    """
     sizes = _ask(str(python), INSTALLS)
     folders = [ROOT / name for name in ("nnc", "grammar", "compiler", "runtime", "specs")]
     files = (path for folder in folders for path in folder.rglob("*") if "__pycache__" not in path.parts)
     own = sum(path.stat().st_size for path in files if path.is_file())
     required = ("numpy", "lark", "networkx", "safetensors", "rich")
-    return {"nnc": own + _ask(sys.executable, {"nnc": required})["nnc"], **sizes}
+    libraries = _ask(sys.executable, {"nnc": required})["nnc"]
+    return {"nnc": None if libraries is None else own + libraries, **sizes}
 
 
-def _ask(python: str, wanted: dict[str, tuple[str, ...]]) -> dict[str, int]:
+def _ask(python: str, wanted: dict[str, tuple[str, ...]]) -> dict[str, int | None]:
     command = [python, "-c", _SIZES, json.dumps(wanted)]
-    found: dict[str, int] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    found: dict[str, int | None] = json.loads(
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    )
     return found

@@ -64,8 +64,8 @@ def tables(figures: dict[str, Any]) -> str:
         parts += ["Missing:", "\n".join(f"- {reason}" for reason in reasons)]
     if figures.get("commands"):
         parts += ["## The whole command", _commands(figures["commands"])]
-    if figures.get("install_bytes"):
-        sizes = [(name, f"{size / 1e6:,.0f}") for name, size in figures["install_bytes"].items()]
+    if found := figures.get("install_bytes"):
+        sizes = [(name, "missing" if size is None else f"{size / 1e6:,.0f}") for name, size in found.items()]
         parts += ["## Installed", _table(("with its requirements", "MB"), sizes)]
     return "\n\n".join(parts)
 

@@ -10,14 +10,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .rounds import ROOT, spread
 
-JOBS = ("digits", "mnist")
 LEAST_ACCURACY = {"digits": 0.95, "mnist": 0.97}
 LONGEST_SECONDS = 300.0
 CACHE_VARIABLES = ("NNC_CACHE_DIR", "XDG_CACHE_HOME")  # where nnc keeps compiled programs
@@ -81,22 +80,25 @@ def run(command: Command, folder: Path) -> dict[str, float]:
     return {"seconds": seconds, "peak_bytes": usage.ru_maxrss * unit, "accuracy": float(accuracies[-1])}
 
 
-def measure(python: str, data: Mapping[str, Path | None], rounds: int) -> dict[str, dict[str, Any]]:
+def measure(
+    python: str, data: Mapping[str, Path | None], peers: Sequence[str], rounds: int
+) -> dict[str, dict[str, Any]]:
     """Each job's commands in turn, a round of them first that does not count. A failing one says why under "missing".
 
-    data: job -> the folder of its files; without one the job is left out, and says so.
+    data: job -> the folder of its files; without one the job is left out, and says so. peers: whose commands.
     """
+    wanted = {"nnc" if peer.startswith("nnc-") else peer for peer in peers}
     results: dict[str, dict[str, Any]] = {}
-    for job in JOBS:
-        place = data.get(job)
+    for job, place in data.items():
         if place is None:
-            results[job] = {name: {"missing": f"no data: --{job} names none"} for name in ("nnc cold", "nnc warm")}
+            results[job] = {"all": {"missing": f"no data: --{job} names none"}}
             continue
         with tempfile.TemporaryDirectory(prefix="nnc-commands-") as name:
             folder = Path(name)
             runs: dict[str, list[dict[str, float]]] = {}
             results[job] = {}
             todo = commands(python, job, place.resolve(), folder)
+            todo = [command for command in todo if command.name.split()[0] in wanted]
             for number in range(rounds + 1):
                 for command in [command for command in todo if command.name not in results[job]]:
                     try:
@@ -104,6 +106,7 @@ def measure(python: str, data: Mapping[str, Path | None], rounds: int) -> dict[s
                     except RuntimeError as error:
                         results[job][command.name] = {"missing": str(error)}
                         continue
+                    print(f"{job}, {command.name}: {figures['seconds']:.2f} s", file=sys.stderr, flush=True)
                     if number:
                         runs.setdefault(command.name, []).append(figures)
         results[job] |= {name: _summary(job, figures) for name, figures in runs.items() if name not in results[job]}
