@@ -3,7 +3,7 @@
  * Each works on a half, one register of lanes, by the same plan as its float32 twin in elementary_f32.h: reduce the
  * argument with constants in two parts, evaluate a polynomial, put the exponent back. The polynomials are minimax ones
  * found by Sollya (S. Chevillard, M. Joldes, C. Lauter, ICMS 2010); benchmarks/native/coefficients.sollya prints them.
- * Largest errors found on ERROR_POINTS random arguments are in the comments, in units in the last place (ulp).
+ * The errors that were measured are in vector_math.h.
  */
 #ifndef NNC_ELEMENTARY_F64_H
 #define NNC_ELEMENTARY_F64_H
