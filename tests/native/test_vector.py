@@ -117,12 +117,12 @@ def apply(target: Target, name: str, *arrays: Array, like: Array) -> Array:
 @pytest.mark.parametrize("name", NUMBERS)
 def test_operations_are_numpys(target: Target, name: str) -> None:
     lanes = width(target)
-    unary = {"neg": np.negative, "abs": np.abs, "sign": np.sign, "square": np.square}
+    unary: dict[str, Any] = {"neg": np.negative, "abs": np.abs, "sign": np.sign, "square": np.square}
     binary: dict[str, Any] = {"maximum": np.maximum, "minimum": np.minimum}
     if name in ("f32", "f64"):
         unary |= {"floor": np.floor, "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x)}
         binary["copysign"] = np.copysign
-    compare = {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
+    compare: dict[str, Any] = {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
                "ne": np.not_equal}  # fmt: skip
     with np.errstate(all="ignore"):
         for seed in range(24):
@@ -181,5 +181,5 @@ def test_conversions_are_cs(target: Target, to: str, source: str) -> None:
 @pytest.mark.parametrize("name", ["f32", "f64"])
 def test_a_tile_transposes(target: Target, name: str) -> None:
     lanes = width(target)
-    tile = np.arange(lanes * lanes, dtype=DTYPES[name]).reshape(lanes, lanes)
+    tile: Array = np.arange(lanes * lanes, dtype=DTYPES[name]).reshape(lanes, lanes)
     same(apply(target, f"transpose_of_{name}", tile, like=tile), tile.T)

@@ -90,7 +90,9 @@ def test_pow_is_within_its_bound(target: Target, dtype: type, bound: float) -> N
     random = np.random.default_rng(2)
     range_of_log = 80 if dtype is np.float32 else 700
     x = np.exp(random.uniform(-range_of_log, range_of_log, 50_001)).astype(dtype)
-    y = (random.uniform(-range_of_log, range_of_log, x.size) / np.abs(np.log(x.astype(np.float64)))).astype(dtype)
+    y: Array = (random.uniform(-range_of_log, range_of_log, x.size) / np.abs(np.log(x.astype(np.float64)))).astype(
+        dtype
+    )
     got = apply(target, f"apply_pow_{'f32' if dtype is np.float32 else 'f64'}", x, y)
     wide = np.longdouble if dtype is np.float64 else np.float64
     with np.errstate(all="ignore"):
@@ -100,7 +102,7 @@ def test_pow_is_within_its_bound(target: Target, dtype: type, bound: float) -> N
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_pow_of_special_values_is_numpys(target: Target, dtype: type) -> None:
     numbers = (0, -0.0, 1, -1, 2, -2, 3, -3, 0.5, -0.5, 2.5, np.inf, -np.inf, np.nan, 1e30, -1e30, 2.0**53 - 1)
-    pairs = np.array(np.meshgrid(numbers, numbers), dtype).reshape(2, -1).copy()
+    pairs: Array = np.array(np.meshgrid(numbers, numbers), dtype).reshape(2, -1).copy()
     got = apply(target, f"apply_pow_{'f32' if dtype is np.float32 else 'f64'}", pairs[0], pairs[1])
     with np.errstate(all="ignore"):
         wanted = np.power(pairs[0], pairs[1])
