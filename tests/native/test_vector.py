@@ -81,7 +81,7 @@ def test_loads_and_stores_touch_the_first_lanes_alone(target: Target, name: str)
         out, kept_too = at_the_end_of_a_page(np.zeros(n, DTYPES[name]))
         call(getattr(harness, f"copy_{name}"), source, out, n)
         same(out, source)
-        beyond = np.full(lanes, 1, DTYPES[name])
+        beyond: Array = np.full(lanes, 1, DTYPES[name])
         call(getattr(harness, f"copy_{name}"), source, beyond, n)
         same(beyond[n:], np.full(lanes - n, 1, DTYPES[name]))
         del kept, kept_too
@@ -122,8 +122,9 @@ def test_operations_are_numpys(target: Target, name: str) -> None:
     if name in ("f32", "f64"):
         unary |= {"floor": np.floor, "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x)}
         binary["copysign"] = np.copysign
-    compare: dict[str, Any] = {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
-               "ne": np.not_equal}  # fmt: skip
+    compare: dict[str, Any] = {
+        "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
+    }  # fmt: skip
     with np.errstate(all="ignore"):
         for seed in range(24):
             a, b = values(name, lanes, seed), values(name, lanes, seed + 100)
