@@ -75,7 +75,8 @@ def run(command: Command, folder: Path) -> dict[str, float]:
     if process.returncode == -signal.SIGKILL:
         raise RuntimeError(f"killed after {seconds:.0f} s")
     if process.returncode != 0 or not accuracies:
-        raise RuntimeError((text.strip().splitlines() or ["without a word"])[-1])
+        lines = text.strip().splitlines() or ["without a word"]
+        raise RuntimeError(next((line for line in lines if line.startswith("error")), lines[-1]))
     unit = 1 if sys.platform == "darwin" else 1024
     return {"seconds": seconds, "peak_bytes": usage.ru_maxrss * unit, "accuracy": float(accuracies[-1])}
 
