@@ -1,4 +1,4 @@
-"""Scalar expressions as C over vectors: arithmetic is infix, all else a function of `vector.h` or `vector_math.h`.
+"""Scalar expressions as C over vectors: arithmetic is infix, all else a function of one of the headers.
 
 A value is a C name (or expression) and a dtype; bool is a mask, 0 or -1 in each lane.
 """
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from math import inf, isnan
 from typing import Final
 
-from ..expr import OPERATORS, PREDICATES, Expr, walk
+from ..expr import OPERATORS, PREDICATES, Expr, apply, walk
+from ..memo import memo
 
 SUFFIX: Final = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64", "uint8": "u8", "bool": "bool"}
 VECTOR: Final = {
@@ -23,6 +24,7 @@ ELEMENT: Final = {
 }  # fmt: skip
 
 _INFIX: Final = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+_ESTIMATED: Final = {"div": "quotient_f32", "sqrt": "root_f32", "rsqrt": "inverse_root_f32"}    # of `quotients.h`
 _TRUTH: Final = {"and": "and_mask", "or": "or_mask", "not": "not_mask"}
 _FUNCTIONS: Final = frozenset(OPERATORS) - set(_INFIX) - set(_TRUTH) - {"where"}
 
@@ -79,6 +81,7 @@ class ExpressionPrinter:
 
     def value(self, expr: Expr, dtype: str, names: Mapping[str, Typed]) -> Typed:
         """`expr` with its variables converted to `dtype`; a predicate stays bool."""
+        expr = _without_exact_roots(expr)
         uses = Counter(arg for term in walk(expr) for arg in term.args)
         done: dict[Expr, Typed] = {}
         for term in walk(expr):
@@ -109,6 +112,9 @@ class ExpressionPrinter:
         if term.op in _TRUTH:
             return Typed(f"{_TRUTH[term.op]}({', '.join(converted(arg, 'bool').text for arg in args)})", "bool")
         operands = [converted(arg, dtype) for arg in args]
+        if dtype == "float32" and term.op in _ESTIMATED:
+            call = f"{_ESTIMATED[term.op]}({', '.join(operand.text for operand in operands)})"
+            return Typed(call, dtype)
         if term.op in _INFIX:
             a, b = operands
             return self._wrapped(Typed(f"{a.inner} {_INFIX[term.op]} {b.inner}", dtype, is_atom=False))
@@ -119,6 +125,19 @@ class ExpressionPrinter:
     def _wrapped(self, value: Typed) -> Typed:
         """uint8 has lanes of 32 bits, but its arithmetic wraps at 8."""
         return Typed(f"{value.inner} & 255", "uint8", is_atom=False) if value.dtype == "uint8" else value
+
+
+@memo
+def _without_exact_roots(expr: Expr) -> Expr:
+    """`expr` with a / sqrt(b) written as a * rsqrt(b), which is quicker."""
+    done: dict[Expr, Expr] = {}
+    for term in walk(expr):
+        args = tuple(done[arg] for arg in term.args)
+        if term.op == "div" and args[1].op == "sqrt":
+            done[term] = apply("mul", args[0], apply("rsqrt", *args[1].args))
+        else:
+            done[term] = apply(term.op, *args) if args else term
+    return done[expr]
 
 
 def _lane_suffix(dtype: str) -> str:
