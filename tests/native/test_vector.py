@@ -123,7 +123,8 @@ def test_operations_are_numpys(target: Target, name: str) -> None:
         unary |= {"floor": np.floor, "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x)}
         binary["copysign"] = np.copysign
     compare: dict[str, Any] = {
-        "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
+        "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
+        "ne": np.not_equal,
     }  # fmt: skip
     with np.errstate(all="ignore"):
         for seed in range(24):
