@@ -126,7 +126,8 @@ Numbers and sizes, on the command line and of `nnc.compile`, are checked before 
         "a file cannot be written",
         """
 The result has nowhere to go: the directory does not exist or is read-only, the disk is full, or a file is in the way
-that nnc will not overwrite. Choose another place, for example with `-o` or `--to`.
+that nnc will not overwrite: what the command itself reads, or in the place of a model a file that is none. Choose
+another place, for example with `-o` or `--to`.
 """,
     ),
     "E0808": Explanation(

@@ -23,7 +23,10 @@ _MOST_NUMBERED: Final = 20    # classes whose cells have numbers
 _MOST_NAMED: Final = 40       # classes whose names fit beside the matrix
 _MOST_UNITS: Final = 24       # yes/no units of one output that are drawn
 _COLUMNS: Final = 4           # panels beside each other
+_COLUMNS_OF_TURNED: Final = 12    # classes whose names still fit beside each other when they are slanted
 _YES_NO: Final = ("no", "yes")
+_LONGEST: Final = 24          # characters of a name beside the matrix
+_AS_IT_IS: Final = {"parse_math": False}    # a `$` in a name is a dollar, not the beginning of a formula
 
 
 def confusion_matrices(session: Session, samples: Samples, found: Mapping[str, Classifier]) -> dict[str, Array]:
@@ -111,7 +114,8 @@ def draw(matrices: Mapping[str, Array], names: Mapping[str, Sequence[str]]) -> A
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         if place % columns == 0 or place == len(panels):
             figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
-        axes.set(title=panel.title, xlabel="predicted class", ylabel="true class")
+        axes.set(xlabel="predicted class", ylabel="true class")
+        axes.set_title(panel.title, **_AS_IT_IS)
         _label(axes, panel.matrix, shares, panel.names)
     return figure
 
@@ -131,13 +135,21 @@ def unit_name(names: Sequence[str], unit: int) -> str:
     return names[unit] if unit < len(names) else str(unit)
 
 
+def _shortened(name: str) -> str:
+    """A name that leaves room for the matrix; line breaks and the like would not."""
+    plain = " ".join(name.split())
+    return plain if len(plain) <= _LONGEST else f"{plain[: _LONGEST - 1]}…"
+
+
 def _label(axes: Any, matrix: Array, shares: Array, names: Sequence[str]) -> None:
     count = len(matrix)
     if count <= _MOST_NAMED:
-        labels = list(names) or [str(number) for number in range(count)]
-        turned = {"rotation": 45, "ha": "right"} if max(map(len, labels)) > 3 else {}
-        axes.set_xticks(range(count), labels, **turned)
-        axes.set_yticks(range(count), labels)
+        labels = [_shortened(name) for name in names] or [str(number) for number in range(count)]
+        turned = {"rotation": 90 if count > _COLUMNS_OF_TURNED else 45} if max(map(len, labels)) > 3 else {}
+        aligned = {"ha": "right", "rotation_mode": "anchor", "va": "center" if count > _COLUMNS_OF_TURNED else "top"}
+        size = {"fontsize": 10 if count <= 12 else 7 if count <= 25 else 5}
+        axes.set_xticks(range(count), labels, **_AS_IT_IS, **size, **turned, **(aligned if turned else {}))
+        axes.set_yticks(range(count), labels, **_AS_IT_IS, **size)
     if count <= _MOST_NUMBERED:
         for row, column in zip(*np.nonzero(matrix), strict=True):
             colour = "white" if shares[row, column] > 0.5 else _INK

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,19 +45,29 @@ def draw(history: History) -> Any:
             if key in columns:
                 axes.plot(columns["epoch"], columns[key], label=label, marker="." if len(history) < 30 else "")
         axes.set(title=name, xlabel="epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if len(history) == 1:    # around one epoch there would be fractions of epochs on either side
+            axes.set_xticks(columns["epoch"])
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
     return figure
 
 
-def write(figure: Any, path: str | Path) -> None:
-    """Save a figure as `path`'s ending says: `.png`, `.svg`, `.pdf`; whole or not at all. Raises: UsageError E0807."""
-    content = io.BytesIO()
-    try:
-        figure.savefig(content, format=Path(path).suffix.removeprefix(".") or "no ending")
-    except ValueError:
-        endings = ", ".join(f"`.{ending}`" for ending in sorted(figure.canvas.get_supported_filetypes()))
+def write(figure: Any, path: str | Path) -> str:
+    """Save a figure as `path`'s ending says: `.png`, `.svg`, `.pdf`; whole or not at all. Raises: UsageError E0807.
+
+    Gives the characters that its font has no glyphs for, which are drawn as boxes.
+    """
+    ending, known = Path(path).suffix.removeprefix(".").lower(), sorted(figure.canvas.get_supported_filetypes())
+    if ending not in known:
         text = f"cannot write `{path}`: its ending names no format"
-        raise UsageError(Diagnostic("E0807", text, notes=(f"there are {endings}",))) from None
+        endings = ", ".join(f"`.{name}`" for name in known)
+        raise UsageError(Diagnostic("E0807", text, notes=(f"there are {endings}",)))
+    content = io.BytesIO()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        figure.savefig(content, format=ending)
     write_whole(Path(path), content.getvalue())
+    lacking = (re.match(r"Glyph (\d+) .* missing from", str(warning.message)) for warning in warned)
+    return "".join(dict.fromkeys(chr(int(match[1])) for match in lacking if match))

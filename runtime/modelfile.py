@@ -118,6 +118,17 @@ def load(path: Path | str) -> SavedModel:
     return _assemble(name, metadata, tensors)
 
 
+def is_model_file(path: Path) -> bool:
+    """Whether a file begins as those of nnc do, whatever became of the rest: such a one may be written over."""
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(size)) if size <= path.stat().st_size else {}
+        return "nnc_format" in header["__metadata__"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def _assemble(name: str, metadata: Mapping[str, str], tensors: Mapping[str, Array]) -> SavedModel:
     from nnc.compiler.planfile import from_json
     from nnc.compiler.verify import verify_plan

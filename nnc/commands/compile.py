@@ -11,6 +11,7 @@ from nnc.grammar.diagnostics import Diagnostic, UsageError
 from . import settings
 from .console import narrate, result, result_json
 from .sources import read_source
+from .targets import check_target
 
 if TYPE_CHECKING:
     from nnc.compiler.pipeline import Compiled
@@ -43,7 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     options = settings.compile_options(arguments)
     stop_after = _last_stage(arguments)
-    compiled = compile_source(read_source(arguments.spec), options, stop_after=stop_after, verify=arguments.verify)
+    source = read_source(arguments.spec)
+    if arguments.output:
+        check_target(Path(arguments.output), {"the spec": source.path})
+    compiled = compile_source(source, options, stop_after=stop_after, verify=arguments.verify)
     if arguments.emit:
         result(_emitted(compiled, arguments.emit).rstrip("\n"))
     elif stop_after is None:
@@ -110,12 +114,9 @@ def _print_summary(compiled: Compiled, as_json: bool) -> None:
 
 def _write_plan(compiled: Compiled, target: Path) -> None:
     from nnc.compiler.planfile import to_json
+    from nnc.runtime.whole_file import write_whole
 
-    try:
-        target.write_text(to_json(compiled.plan), encoding="utf-8")
-    except OSError as problem:
-        reason = (problem.strerror or "unknown reason").lower()
-        raise UsageError(Diagnostic("E0807", f"cannot write `{target}`: {reason}")) from problem
+    write_whole(target, to_json(compiled.plan).encode())
     narrate(f"the plan is in {target}")
 
 

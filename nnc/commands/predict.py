@@ -13,6 +13,7 @@ from nnc.grammar.diagnostics import Diagnostic, UsageError
 
 from . import inputs, models, settings
 from .console import narrate
+from .targets import check_target
 
 if TYPE_CHECKING:
     from nnc.runtime.prediction.classes import Classifier
@@ -37,7 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     target = None if arguments.output in (None, "-") else Path(arguments.output)
     model = models.open_model(arguments.model)
     plan, data = model.saved.plan, model.network().data
-    _check_target(target, len(plan.outputs))
+    read = {"the model": model.path, **{f"the input `{one.file}`": Path(one.file) for one in given if one.file != "-"}}
+    _check_target(target, len(plan.outputs), read)
     judges = _classifiers(model) if arguments.classes else {}
     session = model.session(settings.runtime(arguments))
     bindings = inputs.table_bindings(plan, data, models.encodings(model.saved))
@@ -88,16 +90,13 @@ def _results(target: Path | None) -> Iterator[Results]:
             yield results
 
 
-def _check_target(target: Path | None, outputs: int) -> None:
-    """Refuse before the work, not after it."""
+def _check_target(target: Path | None, outputs: int, read: Mapping[str, Path]) -> None:
+    """Refuse before the work, not after it. Raises: UsageError E0807, E0832."""
     from nnc.runtime.prediction.results import SUFFIXES
 
     if target is None:
         return
-    if target.is_dir():
-        raise UsageError(Diagnostic("E0807", f"cannot write `{target}`: it is a directory"))
-    if not target.parent.is_dir():
-        raise UsageError(Diagnostic("E0807", f"cannot write `{target}`: there is no directory `{target.parent}`"))
+    check_target(target, read)
     if target.suffix not in SUFFIXES:
         helps = (f"end its name in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}",)
         raise UsageError(Diagnostic("E0832", f"`{target}` does not say what kind of file to write", helps=helps))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -96,6 +97,7 @@ def _new(arguments: argparse.Namespace, held: ExitStack) -> Job:
     from nnc.runtime.provenance import data_hashes, provenance
 
     from .models import open_model
+    from .targets import data_files
     from .training import Job
 
     options = settings.compile_options(arguments)
@@ -107,7 +109,7 @@ def _new(arguments: argparse.Namespace, held: ExitStack) -> Job:
     assert network.data is not None
     base = directory or (source.path.parent if source.path is not None else Path())
     load = partial(data.load, network.data, compiled.plan, base, network.outputs)
-    places = _places(arguments, network)
+    places = _places(arguments, network, {"the spec": source.path, **data_files(network.data, base)})
     settings.runtime(arguments)
     model = Model.of(compiled, arguments.runtime, settings.threads(arguments))
     is_adapted = False
@@ -136,13 +138,14 @@ def _first_moment(saved: SavedModel, session: Session, is_adapted: bool) -> Trai
     return TrainingState(0, 0, saved.train.epochs, is_adapted, all_variables(session), History())
 
 
-def _places(arguments: argparse.Namespace, network: Network) -> Places:
+def _places(arguments: argparse.Namespace, network: Network, read: Mapping[str, Path | None]) -> Places:
+    """Where the run goes; `read` is what it reads, which it may not write over. Raises: UsageError E0807."""
     from .training import Places
 
     if arguments.run_folder is not None:
         return Places.of_folder(Path(arguments.run_folder))
     places = Places.of_file(Path(arguments.output or f"{network.name}.safetensors"))
-    places.check_writable()
+    places.check_writable(read)
     return places
 
 
@@ -236,7 +239,7 @@ def _places_of(resumed: Path, model: Path) -> Places:
     if resumed.is_dir():
         return Places.of_folder(resumed)
     found = dataclasses.replace(Places.of_file(model), latest=resumed)
-    found.check_writable()
+    found.check_writable({})
     return found
 
 

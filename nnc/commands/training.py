@@ -7,13 +7,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Final
 
-from nnc.grammar.diagnostics import Diagnostic, DivergedError, MissingPackageError, NncError, UsageError
+from nnc.grammar.diagnostics import DivergedError, MissingPackageError, NncError
 from nnc.own_data import part_of
 
 from .console import narrate, result, result_line
 from .report import confusion_text, report_json, report_table
+from .targets import check_model_target
 
 if TYPE_CHECKING:
     from nnc.compiler.pipeline import Compiled
@@ -56,17 +58,12 @@ class Places:
 
     def resume(self) -> str:
         """The command that goes on."""
-        return f"nnc run --resume {self.folder.path if self.folder is not None else self.latest}"
+        return f"nnc run --resume {quote(str(self.folder.path if self.folder is not None else self.latest))}"
 
-    def check_writable(self) -> None:
-        """Refuse before training, not after it. Raises UsageError (E0807)."""
-        for path in (self.model, self.latest):
-            if path.is_dir():
-                raise UsageError(Diagnostic("E0807", f"cannot write `{path}`: it is a directory"))
-            if not path.parent.is_dir():
-                raise UsageError(
-                    Diagnostic("E0807", f"cannot write `{path}`: there is no directory `{path.parent}`")
-                )
+    def check_writable(self, read: Mapping[str, Path | None]) -> None:
+        """Refuse before training, not after it. `read` is what the run reads. Raises: UsageError E0807."""
+        for path in (self.model, self.latest, self.best):
+            check_model_target(path, read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +114,16 @@ def carry_out(job: Job) -> int:
         _draw_so_far(job, seen)
         raise
     seconds = time.perf_counter() - began
-    part, samples = part_of(job.dataset, None, job.model.plan.model)
-    report = train.evaluate(job.model.session, samples)
-    _write(job, history, part, report, samples)
+    _save(job, history)
+    try:
+        part, samples = part_of(job.dataset, None, job.model.plan.model)
+        report = train.evaluate(job.model.session, samples)
+        matrices, names = _describe(job, history, part, report, samples)
+    except (KeyboardInterrupt, Exception):
+        narrate(f"nnc: the model is trained and saved, but not judged to the end: it is in {job.places.model}")
+        raise
     _tell(job, history, part, report, seconds)
+    _draw(job, history, matrices, names)
     return 0
 
 
@@ -163,22 +166,27 @@ def _draw_so_far(job: Job, seen: History) -> None:
         return
     try:
         job.places.folder.draw_curves(seen)
-    except MissingPackageError:
-        narrate(_NO_PICTURES)
     except NncError as error:
-        narrate(f"nnc: no pictures: {error.diagnostics[0].message}")
+        _say_without_pictures(error)
     except KeyboardInterrupt:
         narrate("nnc: interrupted again: no pictures")
 
 
 # --- what a run leaves ----------------------------------------------------------------------------------------------
-def _write(job: Job, history: History, part: str, report: Report, samples: Samples) -> None:
+def _save(job: Job, history: History) -> None:
+    """The model, before anything else can go wrong."""
     from nnc.runtime import modelfile
 
     variables = modelfile.variables_of(job.model.session)
     modelfile.save(job.places.model, dataclasses.replace(job.saved, variables=variables, history=history, progress={}))
+
+
+def _describe(
+    job: Job, history: History, part: str, report: Report, samples: Samples
+) -> tuple[Mapping[str, Array], Mapping[str, Sequence[str]]]:
+    """Write the summary into the folder of the run; confusion matrices by output, and the names of their classes."""
     if job.places.folder is None:
-        return
+        return {}, {}
     from nnc.runtime import confusion
     from nnc.runtime.prediction.classes import classifiers
     from nnc.runtime.whole_file import write_whole
@@ -193,7 +201,7 @@ def _write(job: Job, history: History, part: str, report: Report, samples: Sampl
         if name not in asked_for
     ]
     write_whole(job.places.folder.path / "summary.txt", _summary(job, history, part, report, tables).encode())
-    _draw(job, job.places.folder, history, matrices, names)
+    return matrices, names
 
 
 def _unit_names(job: Job, output: str) -> Sequence[str]:
@@ -207,21 +215,33 @@ def _unit_names(job: Job, output: str) -> Sequence[str]:
 
 
 def _draw(
-    job: Job, folder: RunFolder, history: History, matrices: Mapping[str, Array], names: Mapping[str, Sequence[str]]
+    job: Job, history: History, matrices: Mapping[str, Array], names: Mapping[str, Sequence[str]]
 ) -> None:
-    """The pictures, where there is something to draw them with; a missing one is no reason to fail unless asked for."""
+    """The pictures, in the folder of a run; a missing one is no reason to fail, unless they are insisted on."""
     from nnc.runtime import confusion, curves
 
-    if not len(history):
+    folder = job.places.folder
+    if folder is None or not len(history):
         return
     try:
         folder.draw_curves(history)
         if matrices:
-            curves.write(confusion.draw(matrices, names), folder.path / "confusion.png")
-    except MissingPackageError:
+            lacking = curves.write(confusion.draw(matrices, names), folder.path / "confusion.png")
+            if lacking:
+                narrate(f"nnc: the font of confusion.png lacks {lacking}; matplotlib's `font.family` chooses another")
+    except NncError as error:
         if job.draws:
             raise
-        narrate(_NO_PICTURES)
+        _say_without_pictures(error)
+    except Exception as error:    # of matplotlib: the run is done, and its results have been told
+        if job.draws:
+            raise
+        narrate(f"nnc: no pictures: {type(error).__name__}: {error}")
+
+
+def _say_without_pictures(error: NncError) -> None:
+    is_missing = isinstance(error, MissingPackageError)
+    narrate(_NO_PICTURES if is_missing else f"nnc: no pictures: {error.diagnostics[0].message}")
 
 
 def _summary(job: Job, history: History, part: str, report: Report, tables: Sequence[str]) -> str:
@@ -267,9 +287,21 @@ def _tell(job: Job, history: History, part: str, report: Report, seconds: float)
     else:
         result(f"{name}, {_split_text(part, report.rows)}\n\n{report_table(report)}")
     where = f"all of it is in {places.folder.path}" if places.folder is not None else f"the model is in {places.model}"
-    narrate(f"\n{_epochs(len(history))}, {seconds:.1f} s of training; {where}")
-    model = places.model
-    narrate(f'next: `nnc evaluate {model}`, `nnc predict {model} --input ...`; `nnc.load("{model}")`')
+    narrate(f"\n{_done(len(history), job.moment.epoch)}, {seconds:.1f} s of training; {where}")
+    model = quote(str(places.model))
+    load = f"nnc.load({_python_text(places.model)})"
+    narrate(f"next: `nnc evaluate {model}`, `nnc predict {model} --input ...`; `{load}`")
+
+
+def _python_text(path: Path) -> str:
+    import json
+
+    return json.dumps(str(path), ensure_ascii=False)
+
+
+def _done(epochs: int, before: int) -> str:
+    """What this command did; a run that goes on had epochs `before` it."""
+    return f"{_epochs(epochs - before)} ({epochs} with those before)" if before else _epochs(epochs)
 
 
 def _epochs(count: int) -> str:

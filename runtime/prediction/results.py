@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import os
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from io import FileIO
+from io import FileIO, TextIOWrapper
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 
 from nnc.grammar.diagnostics import Diagnostic, UsageError
 from nnc.runtime.protocol import Array
+from nnc.runtime.whole_file import whole_file
 
 SUFFIXES = (".csv", ".npz", ".npy")
 
@@ -101,45 +101,15 @@ def columns(name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
 @contextmanager
 def results_file(target: Path) -> Iterator[Results]:
     """A file that is there as a whole when all went well, and is not touched otherwise. Raises: UsageError E0807."""
-    try:
-        handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        os.close(handle)
-    except OSError as error:
-        raise _unwritable(target, error) from None
-    try:
-        with _opened(Path(beside), target.suffix) as results:
-            yield results
-        os.chmod(beside, 0o666 & ~_umask())
-        os.replace(beside, target)
-    except OSError as error:
-        os.unlink(beside)
-        raise _unwritable(target, error) from None
-    except BaseException:
-        os.unlink(beside)
-        raise
-
-
-@contextmanager
-def _opened(path: Path, suffix: str) -> Iterator[Results]:
-    if suffix == ".csv":
-        with path.open("w", encoding="utf-8", newline="") as text:
+    with whole_file(target) as file:
+        if target.suffix == ".csv":
+            text = TextIOWrapper(file, encoding="utf-8", newline="")
             yield CsvResults(text)
-    else:
-        with path.open("wb") as file:
-            results = NpzResults(file, is_archive=suffix == ".npz")
+            text.detach()    # the file is closed once the disk has it
+        else:
+            results = NpzResults(file, is_archive=target.suffix == ".npz")
             yield results
             results.finish()
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
-
-
-def _unwritable(target: Path, error: OSError) -> UsageError:
-    reason = (error.strerror or "unknown reason").lower()
-    return UsageError(Diagnostic("E0807", f"cannot write `{target}`: {reason}"))
 
 
 def _no_room(error: OSError) -> UsageError:
