@@ -94,7 +94,8 @@ class _Uses:
         used = [id for _, id in step.body.operands] + [id for id, _ in step.body.stores]
         if step.kernel == "matmul":
             self._needs_rows[step.operands[0]] = True
-            if buffers[step.operands[1]].type.has_batch:
+            is_summed = any(str(r.expr.value) == "b" for r in step.reductions)
+            if buffers[step.operands[1]].type.has_batch or is_summed:
                 self._needs_rows[step.operands[1]] = True
             else:
                 self._is_streamed[step.operands[1]] = True

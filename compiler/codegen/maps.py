@@ -110,16 +110,35 @@ class _MapPrinter:
                 start, count = f"part.first * {stride}", f"(part.last - part.first) * {stride}"
             source.line(f"fill_{attrs['distribution']}({key}, {start}, {count}, result + {start});")
         elif step.kernel == "scatter_add":
-            indices, rows = (plan.buffers[id] for id in step.operands)
-            pointers = [self.arguments.pointer(id) for id in step.operands]
-            size, width = step.space.concrete(plan.batch_size)
-            part = "part" if len(self.nest.lengths) == 2 else f"(struct share){{0, {size}}}"
-            kinds = f"{SUFFIX[rows.type.dtype]}_{SUFFIX[indices.type.dtype]}"
-            count = _count_text(indices)
-            assert _is_row_major(rows)
-            assert _is_row_major(indices)
-            call = f"scatter_add_{kinds}(result, {part}, {width}, {pointers[0]}, {count}, {pointers[1]});"
-            source.line(call)
+            self._scatter(source)
+
+    def _scatter(self, source: Source) -> None:
+        """Zero the rows of the thread's part, then add to them. Both operands may lie in slices of larger tensors."""
+        step, plan = self.step, self.plan
+        indices, rows = (plan.buffers[id] for id in step.operands)
+        p_indices, p_rows = (self.arguments.pointer(id) for id in step.operands)
+        size, width = step.space.concrete(plan.batch_size)
+        part = "part" if len(self.nest.lengths) == 2 else f"(struct share){{0, {size}}}"
+        kind = SUFFIX[rows.type.dtype]
+        source.line(f"fill_{kind}(result + ({part}).first * {width}, (({part}).last - ({part}).first) * {width}, 0);")
+        assert rows.strides[-1] == 1 or width == 1, "a row's elements lie side by side"
+        shape = indices.type.shape
+        of_rows = replace(rows, type=rows.type.with_shape(shape), strides=rows.strides[:-1])
+        nest = Nest.over(shape, {0: indices, 1: of_rows}, [0, 1], keeps_rows=False)
+        names = [f"r{k}" for k in range(len(nest.lengths) - 1)]
+        places = [
+            f"{pointer} + {linear(names, nest.strides[k][:-1])}" if names else pointer
+            for k, pointer in enumerate((p_indices, p_rows))
+        ]
+        count = nest.lengths[-1] if nest.lengths else 1
+        apart = [nest.strides[k][-1] if nest.lengths else 0 for k in (0, 1)]
+        with ExitStack() as stack:
+            for name, length in zip(names, nest.lengths, strict=False):
+                stack.enter_context(source.block(f"for (long {name} = 0; {name} < {length}; {name}++)"))
+            source.line(
+                f"scatter_add_{kind}_{SUFFIX[indices.type.dtype]}(result, {part}, {width}, {places[0]}, {apart[0]}, "
+                f"{count}, {places[1]}, {apart[1]});"
+            )
 
     def _row_start(self) -> list[str]:
         if self.step.kernel != "gather":
@@ -242,14 +261,3 @@ def _cycles(step: Step) -> int:
     body = step.body
     heavy = sum(12 for s in body.statements if _HEAVY & set(str(s.expr).replace("(", " ").split()))
     return 2 + _ROOT_CYCLES[step.kernel] + len(body.operands) + 2 * len(body.statements) + heavy
-
-
-def _count_text(buffer: Buffer) -> str:
-    """How many elements a tensor has, as C."""
-    rest = prod(dim for dim in buffer.type.shape if isinstance(dim, int))
-    return f"rows * {rest}" if buffer.type.has_batch else str(rest)
-
-
-def _is_row_major(buffer: Buffer) -> bool:
-    expected = row_major(buffer.type.shape)
-    return all(d == 1 or a == b for d, a, b in zip(buffer.type.shape, buffer.strides, expected, strict=True))

@@ -12,6 +12,7 @@ from ..types import ITEM_SIZE
 from .calls import SMALL_WORK, Call, Piece
 from .layouts import Run, panel_runs, panelled
 from .maps import map_calls
+from .names import plainly_named
 from .phases import Phase, phases_of, place_pieces
 from .products import matmul_calls
 from .source import Source
@@ -98,6 +99,7 @@ class _ModulePrinter:
         return calls
 
     def _step_calls(self, step: Step, number: int) -> list[Call]:
+        step = plainly_named(step)
         if step.kernel == "matmul":
             return matmul_calls(self.plan, step, number, self.target, self.panels)
         return map_calls(self.plan, step, number, self.target)

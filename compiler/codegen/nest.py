@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -19,7 +19,9 @@ class Nest:
     strides: dict[int, tuple[int, ...]]     # buffer -> one per loop
 
     @classmethod
-    def over(cls, space: Shape, buffers: Sequence[Buffer], ids: Sequence[int], keeps_rows: bool) -> Nest:
+    def over(
+        cls, space: Shape, buffers: Sequence[Buffer] | Mapping[int, Buffer], ids: Sequence[int], keeps_rows: bool
+    ) -> Nest:
         """The loops over `space` for the buffers `ids`. keeps_rows: the last axis stays a loop of its own."""
         rank = len(space)
         strides = {id: aligned_strides(buffers[id].type.shape, buffers[id].strides, rank) for id in dict.fromkeys(ids)}

@@ -88,6 +88,7 @@ class _ProductPrinter:
 
     def _accumulate(self, number: int, value: Typed, level: Level, n: str) -> list[str]:
         """A partial result for each block of rows: one tile after another adds to it, always on one thread."""
+        assert level == Level.ELEMENT, "what a product sums is made of what it computes"
         reduction = self.summing[number]
         kind = SUFFIX[reduction.dtype]
         place = f"s->sums{number} + row / {self.tile_rows} * {self.columns} + column"
@@ -116,10 +117,8 @@ class _ProductPrinter:
         return Partials(count, self.columns, self.columns, reduction.dtype, self.sums[place])
 
     def _operand_rows(self, reduction: Reduction) -> Partials:
-        assert not self.turned_b, "operand b is summed along its rows"
-        return Partials(
-            self.summed, self.b.strides[0], self.columns, self.dtype, None, self.step.operands[1]
-        )
+        row, column = reversed(self.b.strides) if self.turned_b else self.b.strides
+        return Partials(self.summed, row, self.columns, self.dtype, None, self.step.operands[1], column)
 
     def _packing(self) -> Call:
         """Operand b turned into panels, whose rows run along the summed index."""

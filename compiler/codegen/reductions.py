@@ -129,7 +129,8 @@ class _Finish:
     def print(self, source: Source) -> None:
         with source.block("HEAD"):
             if not self.nest.lengths:
-                source.all(self._total() if self.reduction.axes == "all" else self._single())
+                is_piece = self.partials.piece is not None
+                source.all(self._total() if self.reduction.axes == "all" and is_piece else self._single())
                 source.all([*self.printer.call_lines(), *self.printer.row_lines(0), *self.printer.call_end_lines()])
                 return
             source.all([*self.printer.call_lines(), *self.printer.row_lines(0)])
@@ -149,15 +150,27 @@ class _Finish:
         return self._define(f"all_{kind}({operator}_all_{kind}({self.parts}, {count}))")
 
     def _single(self) -> list[str]:
-        kind, stride = SUFFIX[self.partials.dtype], self.partials.stride
-        rows = f"{self.reduction.operator}_rows_{kind}({self.parts}, {stride}, {self.partials.count}, 1)"
-        return self._define(rows)
+        return self._rows(self.parts, "1")
 
     def _column(self, n: str) -> list[str]:
-        kind, partials = SUFFIX[self.partials.dtype], self.partials
-        assert partials.lane_stride == 1, "operand b is summed along its rows"
-        call = f"{self.reduction.operator}_rows_{kind}({self.parts} + j, {partials.stride}, {partials.count}, {n})"
-        return self._define(call)
+        step = f" * {self.partials.lane_stride}" if self.partials.lane_stride != 1 else ""
+        return self._rows(f"{self.parts} + j{step}", n)
+
+    def _rows(self, start: str, n: str) -> list[str]:
+        """`n` lanes of every row, from `start` on."""
+        operator, partials = self.reduction.operator, self.partials
+        kind = SUFFIX[partials.dtype]
+        if partials.lane_stride == 1 and partials.dtype == self.reduction.dtype:
+            return self._define(f"{operator}_rows_{kind}({start}, {partials.stride}, {partials.count}, {n})")
+        place = f"{start} + row * {partials.stride}"
+        load = f"stride_{kind}({place}, {partials.lane_stride}, {n})"
+        taken = converted(Typed(load, partials.dtype), self.reduction.dtype)
+        type, wide = vector_type(self.reduction.dtype), lane_suffix(self.reduction.dtype)
+        total = combined(operator, "acc", taken.inner, self.reduction.dtype)
+        return [
+            f"{type} acc = all_{wide}({identity(operator, self.reduction.dtype)});",
+            f"for (long row = 0; row < {partials.count}; row++) acc = {total};",
+        ]
 
 
 def piece_spans(pieces: Sequence[Piece]) -> tuple[Span, ...]:

@@ -75,19 +75,19 @@ ROWS(min, f64, double, f64v, minimum_f64, __builtin_inf())
 EVERY_NUMBER(ARGMAX)
 #undef ARGMAX
 
-/* to: rows part.first up to part.last of a table of `width` columns, zeroed; then each of the `count` rows of `from`
- * added to the row that its index names, if it is one of these. In the order of `from`, so always the same sum. */
+/* to: rows part.first up to part.last of a table of `width` columns. Each of the `count` rows of `from`, `stride` apart,
+ * is added to the row that its index names, if it is one of these. In the order of `from`, so always the same sum. */
 #define SCATTER_ADD(kind, element, vector, index_kind, index_element)                                  \
     INLINE void scatter_add_##kind##_##index_kind(element *to, struct share part, long width,          \
-                                                  const index_element *indices, long count, const element *from) { \
-        fill_##kind(to + part.first * width, (part.last - part.first) * width, 0);                     \
+                                                  const index_element *indices, long index_stride, long count, \
+                                                  const element *from, long stride) {                  \
         for (long row = 0; row < count; row++) {                                                       \
-            const long index = (long)indices[row];                                                     \
+            const long index = (long)indices[row * index_stride];                                      \
             if (index < part.first || index >= part.last) continue;                                    \
             element *sum = to + index * width;                                                         \
             for (long k = 0; k < width; k += LANES) {                                                  \
                 const long n = width - k < LANES ? width - k : LANES;                                  \
-                store_##kind(sum + k, load_##kind(sum + k, n) + load_##kind(from + row * width + k, n), n); \
+                store_##kind(sum + k, load_##kind(sum + k, n) + load_##kind(from + row * stride + k, n), n); \
             }                                                                                          \
         }                                                                                              \
     }
