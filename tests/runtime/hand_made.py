@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
+from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from nnc.compiler.expr import Expr
 from nnc.compiler.graph import Variable
@@ -12,12 +15,18 @@ from nnc.compiler.options import Choice
 from nnc.compiler.plan import ROWS_FEED, Body, Buffer, Plan, Program, Reduction, Signature, Statement, Step
 from nnc.compiler.types import BATCH, ITEM_SIZE, Dim, TensorType
 from nnc.compiler.views import row_major
-from nnc.runtime.protocol import Array
-from nnc.runtime.reference import ReferenceRuntime, ReferenceSession
+from nnc.runtime.protocol import Array, Runtime
+from nnc.runtime.reference import ReferenceRuntime
+
+GUARD_BYTES = 4096      # behind the last buffer
+NAN_BYTE = 0xFF         # a float of such bytes is NaN
+FIXED = ("variable", "constant")
 
 
 class PlanMaker:
-    """Collects buffers and steps; `session` runs the one program `predict`."""
+    """Collects buffers and steps; `session` runs the one program `predict` on `runtime`."""
+
+    runtime: ClassVar[Runtime] = ReferenceRuntime()
 
     def __init__(self, batch_size: int = 4, seed: int = 0) -> None:
         self.batch_size, self.seed = batch_size, seed
@@ -76,21 +85,56 @@ class PlanMaker:
         pairs = tuple(sorted(attrs.items()))
         self.steps.append(Step(kernel, "layer", TensorType(dtype, space), operands, pairs, body, reductions))
 
-    def session(self, **feeds: Array) -> ReferenceSession:
+    def plan(self) -> Plan:
         program = Program("predict", tuple(self.feeds), tuple(self.fetches), tuple(self.steps), self.size)
-        plan = Plan(
-            "hand_made", self.seed, self.batch_size, self.size, tuple(self.variables), tuple(self.buffers), (program,),
+        return Plan(
+            "hand_made", self.seed, self.batch_size, self.size + GUARD_BYTES, tuple(self.variables),
+            tuple(self.buffers), (program,),
             tuple(Signature(name, self.buffers[id].type) for name, id in self.feeds if name != ROWS_FEED), (), (), (),
         )  # fmt: skip
-        session = ReferenceRuntime().prepare(plan)
+
+    def session(self, **feeds: Array) -> Any:
+        """A session of `PlanMaker.runtime`, its program bound to `feeds`, NaN in all that is yet to be computed."""
+        session = self.runtime.prepare(self.plan())
+        block = arena_bytes(session)
+        block[~_bytes_of(session.plan, [id for id, b in enumerate(self.buffers) if b.kind in FIXED], 1)] = NAN_BYTE
         session.bind("predict", feeds)
         return session
 
 
-def run(session: ReferenceSession, *rows: int) -> dict[str, Array]:
-    """Copies of all results of one step on the samples `rows`."""
+def run(session: Any, *rows: int) -> dict[str, Array]:
+    """Copies of all results of one step on the samples `rows`. Asserts that no byte beside its results changes."""
+    plan = session.plan
+    program = plan.program("predict")
+    bodies = [b for step in program.steps for b in (step.body, *(r.body for r in step.reductions))]
+    written = [id for _, id in program.feeds] + [id for b in bodies for id, _ in b.stores]
+    untouched = ~_bytes_of(plan, written, len(rows))
+    before = arena_bytes(session)[untouched]
     session.run("predict", np.array(rows, np.int64))
-    return {name: session.fetch("predict", name).copy() for name, _ in session.plan.program("predict").fetches}
+    np.testing.assert_array_equal(arena_bytes(session)[untouched], before, err_msg="bytes of no result")
+    return {name: session.fetch("predict", name).copy() for name, _ in program.fetches}
+
+
+def arena_bytes(session: Any) -> npt.NDArray[np.uint8]:
+    """The bytes that a session works in."""
+    block: npt.NDArray[np.uint8] = session._arena._bytes
+    return block
+
+
+def _bytes_of(plan: Plan, ids: Sequence[int], rows: int) -> npt.NDArray[np.bool_]:
+    """Which bytes of the arena hold the first `rows` rows of the buffers `ids`."""
+    held = np.zeros(plan.arena_bytes, bool)
+    for id in ids:
+        buffer = plan.buffers[id]
+        item = ITEM_SIZE[buffer.type.dtype]
+        strides = (*(stride * item for stride in buffer.strides), 1)
+        np.ndarray((*buffer.type.concrete(rows), item), bool, held.data, buffer.offset, strides)[...] = True
+    return held
+
+
+def numbers(*shape: int, seed: int = 0) -> Array:
+    """Normal float32 numbers, always the same."""
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 def body(operands: dict[str, int], statements: tuple[Statement, ...], stores: dict[int, Expr]) -> Body:
