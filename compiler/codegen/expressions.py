@@ -116,8 +116,8 @@ class ExpressionPrinter:
             call = f"{_ESTIMATED[term.op]}({', '.join(operand.text for operand in operands)})"
             return Typed(call, dtype)
         if term.op in _INFIX:
-            a, b = operands
-            return self._wrapped(Typed(f"{a.inner} {_INFIX[term.op]} {b.inner}", dtype, is_atom=False))
+            left, right = operands
+            return self._wrapped(Typed(f"{left.inner} {_INFIX[term.op]} {right.inner}", dtype, is_atom=False))
         assert term.op in _FUNCTIONS, term.op
         call = f"{term.op}_{_lane_suffix(dtype)}({', '.join(operand.text for operand in operands)})"
         return Typed(call, "bool" if term.op in PREDICATES else dtype)
