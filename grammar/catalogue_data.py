@@ -25,7 +25,9 @@ different numbers of fields. Nothing is guessed: compare its size and format wit
     image = idx("digits.npz")               wrong: another format
     image = npz("digits.npz")[x]            right
 
-A field that holds the separator needs quotes: "Braund, Mr. Owen Harris". A .npy or .npz file of Python objects is
+A file that is plainly of another kind is known by its first bytes, and the reader for it is named. Text must be
+UTF-8. A column with missing values is one of floats, so whole numbers above 2**53 beside them, which would lose digits,
+are refused. A field that holds the separator needs quotes: "Braund, Mr. Owen Harris". A .npy or .npz file of Python objects is
 refused, since reading it would execute code.
 """,
     ),
@@ -33,7 +35,7 @@ refused, since reading it would execute code.
         "a file has no such column or array",
         """
 `table[name]` names columns of a CSV or Parquet file as its first line does, and `archive[name]` an array of a `.npz`
-file. Capital letters count.
+file, and the option `categories` columns of a table. Capital letters count.
 
     table = csv("iris.csv")
     petals = table[PetalLength]             wrong, if the header says petal_length_cm
@@ -107,7 +109,8 @@ column must hold numbers in every row; the first guilty row is named, and how ma
     input sex: float32[]     wrong: what quantity is `male`?
     input sex: int32[]       right: followed by OneHot or Embedding
 
-A column with texts in some rows and numbers in others is taken for a mistake, unless the table says that it holds
+Numbers have a decimal point, `1.5` and not `1,5`, and no `_` between digits. A column with texts in some rows and
+numbers in others is taken for a mistake, unless the table says that it holds
 names: csv("titanic.csv", categories = [Ticket]).
 """,
     ),
@@ -122,7 +125,7 @@ only you can make, and the table's option `missing` says it:
     csv("titanic.csv", missing = 0)         any number, for columns of numbers
 
 A name can read the same file with an option of its own: `age = csv("titanic.csv", missing = 0)[Age]`. A missing target
-is never made up: only `drop` helps.
+is never made up: only `drop` helps. Of a masked array from Python (numpy.ma), masked values are missing ones.
 """,
     ),
     "E0712": Explanation(
@@ -137,7 +140,8 @@ its row and column, and how many there are. Often it stands for a missing value.
         """
 A classifier of 10 units knows the classes 0 to 9, and crossentropies compare probabilities from 0 to 1. A target
 beyond has no meaning for the loss. An `Embedding` of 10 rows likewise has the rows 0 to 9 for its input to choose from,
-and `OneHot(10)` the places 0 to 9; it does not matter what joins or reshapes the numbers before.
+and `OneHot(10)` the places 0 to 9; it does not matter what joins or reshapes the numbers before. A row of targets of
+`categorical_crossentropy` or `kl_divergence` is a distribution: it sums to 1, with 0.02 of room for rounded numbers.
 
     output digit = h -> Dense(10, softmax) { loss = sparse_categorical_crossentropy }
     labels 1 to 10       wrong: subtract 1

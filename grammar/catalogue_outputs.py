@@ -126,7 +126,7 @@ above 0.5, or counts yes and no, says nothing about logits or a regression.
         "class weights do not fit the classes",
         """
 Class weights need targets that are classes: one weight for each in a list, or some of them in a mapping, where a class
-that is not named weighs 1.
+that is not named weighs 1. Not all of them are 0.
 
     class_weight = [1, 2]                wrong for ten classes
     class_weight = { 3: 2.0 }            right

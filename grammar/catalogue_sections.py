@@ -97,6 +97,12 @@ for validation and test.
 
     data { table = csv("a.csv"), x = table[a], y = table[b], split { test = 20%, seed = 1 } }
     split { validation = 60%, test = 50% }           wrong: nothing is left to train on
+
+`stratify` keeps the shares of classes, so it names a target that is one class for each sample (by number, one-hot, or
+a yes or no), or an input that is one whole number or text.
+
+    split { test = 20%, stratify = price }           wrong: a quantity has no classes
+    split { test = 20%, stratify = species }         right
 """,
     ),
 }

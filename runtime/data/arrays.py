@@ -52,7 +52,8 @@ def from_arrays(
         raise DataError(*problems)
     slots = (*inputs, *targets, *weights)
     values = {slot.feed: _coded(values[slot.feed], slot) for slot in slots if slot.feed in values}
-    return bind(slots, values, "", _learnt(slots, values) if encodings is None else encodings)
+    learnt = _learnt(slots, values) if encodings is None else encodings
+    return bind(slots, values, "", learnt, is_predicted=not needs_targets)
 
 
 def _coded(values: Values, slot: Slot) -> Values:
@@ -74,8 +75,8 @@ def _learnt(slots: Iterable[Slot], values: Mapping[str, Values]) -> dict[str, En
     found: dict[str, Encoding] = {}
     problems: list[Diagnostic] = []
     for slot in slots:
-        if slot.feed not in values or not values[slot.feed].words:
-            continue
+        if slot.feed not in values or not values[slot.feed].words or not values[slot.feed].array.shape:
+            continue                             # one text is no list of samples, which `bind` reports
         try:
             encoding = learn(slot, values[slot.feed], np.arange(len(values[slot.feed].array), dtype=np.int64))
             found |= {slot.name: encoding} if encoding is not None else {}
@@ -170,6 +171,12 @@ def _missing(slot: Slot, argument: str) -> Diagnostic:
 
 def _as_array(given: Any, name: str, problems: list[Diagnostic]) -> Values | None:
     origin = f"array `{name}`"
+    if isinstance(given, np.ma.MaskedArray) and (masked := np.ma.getmaskarray(given)).any():
+        row = int(np.unravel_index(int(np.argmax(masked)), masked.shape)[0]) + 1 if masked.shape else 1
+        helps = ("leave such rows out, or give numbers for them: `array.filled(...)`",)
+        text = f"`{name}` is a masked array, {int(masked.sum()):,} of whose values are masked"
+        problems.append(Diagnostic("E0711", text, place=f"{origin}, row {row}", helps=helps))
+        return None
     try:
         return Values(np.asarray(given), origin)
     except (ValueError, TypeError):

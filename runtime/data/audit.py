@@ -22,6 +22,7 @@ from . import encoding, stream
 from .slots import Slot, counted_by, strictest
 from .source import Values
 
+SUM_TOLERANCE: Final = 0.02      # of a row of probabilities: three that were rounded to 0.33 are let through
 _KIND_NAMES: Final = {"U": "text", "S": "text", "O": "Python objects", "c": "complex numbers", "M": "dates",
                       "m": "time spans", "V": "records"}
 
@@ -94,7 +95,7 @@ def _shape(slot: Slot, values: Values) -> tuple[int, ...]:
     """The slot's sample shape, if the samples fit: a table's columns fill it in order, `[n]` is as good as `[n, 1]`."""
     array = values.array
     if array.shape == ():
-        raise DataError(_wrong_shape(slot, values, "one number is not a list of samples"))
+        raise DataError(_wrong_shape(slot, values, "one value is not a list of samples"))
     expected = tuple(int(dim) for dim in slot.sample_shape)
     found = array.shape[1:]
     if found == expected:
@@ -140,7 +141,8 @@ def _refuse_values(slot: Slot, values: Values, array: Array) -> None:
     problems: list[Diagnostic] = []
     values = replace(values, array=array)
     if array.dtype.kind == "f":
-        problems = _find(slot, values, lambda block: ~np.isfinite(block), _not_finite)
+        problems = _find(slot, values, lambda block: ~np.isfinite(block),
+                         lambda *found: _not_finite(*found, values.is_predicted))
     if slot.kind == "class":
         if array.dtype.kind == "f" and not problems:
             problems = _find(slot, values, lambda block: block != np.floor(block), _fractional)
@@ -152,6 +154,8 @@ def _refuse_values(slot: Slot, values: Values, array: Array) -> None:
         elif (slot.low, slot.high) != (-np.inf, np.inf):
             problems = _find(slot, values, lambda block: (block < slot.low) | (block > slot.high), _out_of_range)
         problems = problems or _unfit(slot, values)
+        if slot.is_distribution and not problems:
+            problems = _no_distributions(slot, values)
     if problems:
         raise DataError(*problems)
 
@@ -189,10 +193,13 @@ def _find(
     if first is None:
         return []
     diagnostic = describe(slot, array[first].item(), values.place(first[0], _position(values, first[1:])))
-    where = "in all" if values.rows is None else "in this batch"
-    notes = (f"{count:,} such values {where}",) if count > 1 else ()
+    notes = (_in_all(values, count, "values"),) if count > 1 else ()
     return [Diagnostic(diagnostic.code, diagnostic.message, place=diagnostic.place,
                        notes=(*diagnostic.notes, *notes), helps=diagnostic.helps)]
+
+
+def _in_all(values: Values, count: int, what: str) -> str:
+    return f"{count:,} such {what} {'in all' if values.rows is None else 'in this batch'}"
 
 
 def _position(values: Values, index: tuple[int, ...]) -> tuple[int, ...]:
@@ -202,10 +209,11 @@ def _position(values: Values, index: tuple[int, ...]) -> tuple[int, ...]:
     return (int(np.ravel_multi_index(index, values.array.shape[1:])) if index else 0,)
 
 
-def _not_finite(slot: Slot, value: float, place: str) -> Diagnostic:
+def _not_finite(slot: Slot, value: float, place: str, is_predicted: bool) -> Diagnostic:
+    help = ("leave the row out, or give a number for it: its answer would be NaN" if is_predicted else
+            "clean the data before training: one such value spoils every weight")  # fmt: skip
     name = "NaN" if value != value else "infinity"
-    return Diagnostic("E0712", f"{slot.role} `{slot.name}` holds {name}", place=place,
-                      helps=("clean the data before training: one such value spoils every weight",))
+    return Diagnostic("E0712", f"{slot.role} `{slot.name}` holds {name}", place=place, helps=(help,))
 
 
 def _fractional(slot: Slot, value: float, place: str) -> Diagnostic:
@@ -234,6 +242,33 @@ def _out_of_range(slot: Slot, value: float, place: str) -> Diagnostic:
                       notes=(f"`{slot.loss}` expects targets {bounds}",))
 
 
+def _no_distributions(slot: Slot, values: Values) -> list[Diagnostic]:
+    """The first row of probabilities that do not sum to 1, as rows of rounded ones nearly do."""
+    count, first, found = 0, (0,), 0.0
+    for numbers, block in stream.blocks(values.array):
+        sums = block.sum(axis=-1, dtype=np.float64)
+        wrong = np.abs(sums - 1) > SUM_TOLERANCE
+        if values.gone is not None:                     # of rows that are left out, gaps became zeros
+            wrong[values.gone[numbers if values.rows is None else values.rows[numbers]]] = False
+        if wrong.any() and not count:
+            index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+            first, found = (int(numbers[0]) + int(index[0]), *map(int, index[1:])), float(sums[index])
+        count += int(np.count_nonzero(wrong))
+    if not count:
+        return []
+    text = f"target `{slot.name}` has a row that sums to {found:g}, which is no distribution over its classes"
+    more = (_in_all(values, count, "rows"),) if count > 1 else ()
+    return [Diagnostic("E0713", text, place=values.row_place(first[0]), notes=(
+        f"`{slot.loss}` expects rows that sum to 1", *more), helps=_helps_for_sum(slot))]
+
+
+def _helps_for_sum(slot: Slot) -> tuple[str, ...]:
+    if slot.kind != "one_hot":
+        return ("divide each row by its sum",)
+    return ("divide each row by its sum; for samples of several classes, or of none, use `sigmoid` and "
+            "`binary_crossentropy`",)  # fmt: skip
+
+
 # --- dtype ----------------------------------------------------------------------------------------------------------
 def _unfit(slot: Slot, values: Values) -> list[Diagnostic]:
     """A value that the plan's dtype cannot hold: a fraction or too large a number for an integer, 2 for a bool."""
@@ -246,8 +281,11 @@ def _unfit(slot: Slot, values: Values) -> list[Diagnostic]:
     elif expected.kind == "b":
         wrong = lambda block: (block != 0) & (block != 1)  # noqa: E731
     else:
-        bounds = np.iinfo(expected.name)
-        wrong = lambda block: (block < bounds.min) | (block > bounds.max) | (block != np.floor(block))  # noqa: E731
+        low, end = np.iinfo(expected.name).min, np.iinfo(expected.name).max + 1     # a power of two: exact as a float
+        if found.kind == "f":
+            wrong = lambda block: (block < low) | (block >= float(end)) | (block != np.floor(block))  # noqa: E731
+        else:
+            wrong = lambda block: (block < low) | (block > end - 1)  # noqa: E731
     return _find(slot, values, wrong, _cannot_hold)
 
 

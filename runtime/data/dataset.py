@@ -122,14 +122,18 @@ def load(
     found = {group: files.read(bound, takes_text) for group, bound in config.groups}
     problems: list[Diagnostic] = [*files.problems]
     groups = {group: {s.feed: values[s.column] for s in slots if s.column in values} for group, values in found.items()}
-    try:
-        learnt = dict(encodings) if encodings is not None else _learn(slots, groups, config.split)
-    except DataError as error:
-        problems += error.diagnostics
-        learnt = {}
+    learnt = dict(encodings) if encodings is not None else {}
+    can_learn = not problems or not _depends_on_all(groups, config.split)
+    if encodings is None and can_learn:
+        try:
+            learnt = _learn(slots, groups, config.split)
+        except DataError as error:
+            problems += error.diagnostics
+            can_learn = False
     parts: dict[str, Samples] = {}
-    can_read = not problems or not any(_is_raw(values) for group in groups.values() for values in group.values())
-    for group, values in groups.items() if can_read else ():
+    for group, values in groups.items():
+        if not can_learn:       # what needs no learning can still be audited, so that one run reports every error
+            values = {feed: value for feed, value in values.items() if not _is_raw(value)}
         try:
             parts[group] = bind(slots, values, group, learnt)
         except DataError as error:
@@ -168,6 +172,12 @@ def _learn(
     return learnt
 
 
+def _depends_on_all(groups: Mapping[str, Mapping[str, Values]], split: Split | None) -> bool:
+    """Whether a value that is absent may change which of the other rows are trained on."""
+    every = [values for group in groups.values() for values in group.values()]
+    return any(values.missing == "drop" for values in every) or (split is not None and split.stratify is not None)
+
+
 def _learning_group(groups: Mapping[str, Mapping[str, Values]]) -> Mapping[str, Values]:
     """The group that holds the training rows."""
     return groups["all"] if "all" in groups else groups["train"]
@@ -192,8 +202,9 @@ def _classes(values: Mapping[str, Values], rows: Rows, split: Split, slots: Iter
     """The label of each of `rows` by which the split is stratified."""
     if split.stratify is None:
         return None
-    feed = next(slot.feed for slot in slots if split.stratify in (slot.name, slot.column))
-    labels = [block.reshape(len(block), -1)[:, 0] for _, block in blocks(values[feed].array, rows)]
+    slot = next(slot for slot in slots if split.stratify in (slot.name, slot.column))
+    found = ((len(block), block.reshape(len(block), -1)) for _, block in blocks(values[slot.feed].array, rows))
+    labels = [flat.argmax(axis=1) if slot.kind == "one_hot" else flat[:, 0] for _, flat in found]
     return np.unique(np.concatenate(labels), return_inverse=True)[1].reshape(-1) if labels else None
 
 
@@ -202,6 +213,8 @@ def bind(
     values: Mapping[str, Values],
     group: str = "",
     encodings: Mapping[str, Encoding] | None = None,
+    *,
+    is_predicted: bool = False,
 ) -> Samples:
     """Audited feeds of every slot in `values`, which goes by feed. Raises: DataError with all problems found."""
     feeds: dict[str, Feed] = {}
@@ -216,7 +229,8 @@ def bind(
         if found is None:
             continue
         try:
-            feeds[slot.feed] = to_feed(slot, replace(found, encoding=encodings.get(slot.name), gone=gone))
+            learnt = encodings.get(slot.name)
+            feeds[slot.feed] = to_feed(slot, replace(found, encoding=learnt, gone=gone, is_predicted=is_predicted))
         except DataError as error:
             problems += error.diagnostics
         if found.array.shape:

@@ -17,7 +17,7 @@ from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.grammar.suggest import nearest
 from nnc.runtime.protocol import Array, Rows
 
-from .columns import HELP_MISSING
+from .columns import HELP_MISSING, HELP_PREDICTED
 from .slots import Slot, counted_by, strictest
 from .source import Encoding, Values
 from .stream import blocks
@@ -142,9 +142,10 @@ def numbers(slot: Slot, values: Values, block: Array) -> Array:
     if not encoding.fills:
         index = np.unravel_index(int(np.argmax(gaps)), gaps.shape)
         place = values.place(int(index[0]), tuple(map(int, index[1:])))
-        helps = ("what a target should be cannot be made up: `missing = drop` leaves such rows out",)
-        raise DataError(Diagnostic("E0711", f"{slot.role} `{slot.name}` has no value", place=place,
-                                   helps=helps if slot.is_target else HELP_MISSING))
+        helps = HELP_PREDICTED if values.is_predicted else HELP_MISSING
+        if slot.is_target:
+            helps = ("what a target should be cannot be made up: `missing = drop` leaves such rows out",)
+        raise DataError(Diagnostic("E0711", f"{slot.role} `{slot.name}` has no value", place=place, helps=helps))
     fills = np.array(encoding.fills).reshape(block.shape[1:])
     return np.where(gaps, fills.astype(block.dtype) if values.words else fills, block)
 
@@ -161,15 +162,18 @@ def _positions(slot: Slot, values: Values, encoding: Encoding, block: Array) -> 
     if (found < 0).any():
         index = np.unravel_index(int(np.argmax(found < 0)), found.shape)
         word = values.words[int(codes[index])]
-        raise DataError(_unknown(slot, word, tuple(known), values.place(int(index[0]), tuple(map(int, index[1:])))))
+        place = values.place(int(index[0]), tuple(map(int, index[1:])))
+        raise DataError(_unknown(slot, word, tuple(known), place, values.is_predicted))
     return found
 
 
-def _unknown(slot: Slot, word: str, known: tuple[str, ...], place: str) -> Diagnostic:
+def _unknown(slot: Slot, word: str, known: tuple[str, ...], place: str, is_predicted: bool) -> Diagnostic:
     near = nearest(word, known)
     helps = [f"did you mean {' or '.join(f'`{name}`' for name in near)}?"] if near else []
     if not slot.is_target:
-        helps.append("the table option `unknown = other` gives all such texts the number after the last known one")
+        after = ", if the model is trained with it" if is_predicted else ""
+        option = "the table option `unknown = other`"
+        helps.append(f"{option} gives all such texts the number after the last known one{after}")
     return Diagnostic("E0719", f"{slot.role} `{slot.name}` has the text `{word}`, which no training row has",
                       place=place, notes=(f"training saw {shown(known) or 'no texts'}",), helps=tuple(helps))
 

@@ -12,6 +12,7 @@ from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.grammar.suggest import nearest
 from nnc.runtime.protocol import Feed
 
+from .kinds import refuse_other_kind
 from .readers import READERS
 from .source import Contents, Request, Values, expand, missing_key
 from .stream import recoded, side_by_side
@@ -48,7 +49,8 @@ class FileSet:
             if contents is None:
                 continue
             try:
-                values[name] = _select(name, source, contents)
+                found = _select(name, source, contents)
+                values |= {name: found} if found is not None else {}
             except DataError as error:
                 self.problems += error.diagnostics
         return values
@@ -63,7 +65,10 @@ class FileSet:
             request = Request(path, source.path, keys, optional, dict(source.options), texts)
             try:
                 _refuse_absent(path, source.path)
-                self._contents[key] = READERS[source.reader](request)
+                refuse_other_kind(request, source.reader)
+                contents = READERS[source.reader](request)
+                self.problems += contents.problems
+                self._contents[key] = contents
             except DataError as error:
                 self.problems += error.diagnostics
                 self._contents[key] = None
@@ -96,8 +101,8 @@ def _refuse_absent(path: Path, name: str) -> None:
     raise DataError(Diagnostic("E0701", f"there is no file `{name}`", place=name, notes=notes, helps=helps))
 
 
-def _select(name: str, source: Source, contents: Contents) -> Values:
-    """The array, or the columns side by side, that `source` asks for under `name`."""
+def _select(name: str, source: Source, contents: Contents) -> Values | None:
+    """The array, or the columns side by side, that `source` asks for under `name`; None if one could not be read."""
     if source.columns is None:
         keys = _implied_keys(name, source, contents)
     elif contents.is_table:
@@ -107,6 +112,8 @@ def _select(name: str, source: Source, contents: Contents) -> Values:
     if not contents.is_table:
         label = f"{source.path}[{keys[0]}]" if keys[0] else source.path
         return Values(contents.arrays[keys[0]], label)
+    if not all(key in contents.arrays for key in keys):
+        return None
     stacked, words = _side_by_side(source, contents, keys)
     options = dict(source.options)
     missing, unknown = options.get("missing", "error"), options.get("unknown", "error")
@@ -133,7 +140,7 @@ def _side_by_side(source: Source, contents: Contents, keys: tuple[str, ...]) -> 
 
 def _implied_keys(name: str, source: Source, contents: Contents) -> tuple[str, ...]:
     """What a source without columns stands for: the file's one array, or the column or array of the name itself."""
-    if name in contents.arrays:
+    if name in contents.arrays or (contents.is_table and contents.names.count(name) == 1):
         return (name,)
     if "" in contents.arrays:
         return ("",)

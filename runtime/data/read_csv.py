@@ -17,7 +17,8 @@ from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.runtime.protocol import Feed
 
 from .columns import Column, as_number
-from .source import Contents, Request, expand, unreadable, unusable
+from .kinds import no_text
+from .source import Contents, Request, absent_categories, expand, unreadable, unusable
 from .spool import Table
 
 BLOCK_ROWS: Final = 4096
@@ -26,34 +27,41 @@ BLOCK_ROWS: Final = 4096
 def read_csv(request: Request) -> Contents:
     """Columns `request.keys`, and those of `request.optional` that exist. Option `separator` (default ",").
 
-    Raises: DataError E0701, E0702 (not text, torn row), E0703 (no such column), E0710 (text), E0711 (missing value).
+    Problems of columns: E0702 (digits would be lost), E0703 (no such column), E0710 (text), E0711 (missing value).
+    Raises: DataError E0702 (no text, torn row), E0707 (empty).
     """
     separator = str(request.options.get("separator", ","))
     try:
         with request.path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file, delimiter=separator, strict=True)
-            header = tuple(name.strip() for name in next(rows, []))
-            wanted = _wanted(request, header, separator)
-            columns, words = _parse(request, rows, header, wanted)
+            header = tuple(name.strip() for name in next(filter(None, rows), ()))      # a blank line is no row
+            wanted, absent = _wanted(request, header, separator, rows.line_num)
+            if absent and not wanted:
+                raise DataError(*absent)            # perhaps the separator is another one
+            table = _parse(request, filter(None, rows), header, wanted)
     except UnicodeDecodeError as error:
-        raise unreadable(request, f"is no UTF-8 text: {error.reason} at byte {error.start}") from None
+        raise no_text(request, error) from None
     except csv.Error as error:
         place = f"{request.name}, line {rows.line_num}"
         raise unreadable(request, f"is no well-formed CSV: {error}", place=place) from None
-    line_of = partial(_line_of, request, separator)
-    return Contents(columns, header, is_table=True, line_of=line_of, words=words)
+    columns, words, problems = table
+    return Contents(
+        columns, header, is_table=True, line_of=partial(_line_of, request, separator), words=words,
+        problems=(*absent, *problems))  # fmt: skip
 
 
-def _wanted(request: Request, header: tuple[str, ...], separator: str) -> dict[str, int]:
-    """Column name -> position of every wanted column that is there."""
+def _wanted(
+    request: Request, header: tuple[str, ...], separator: str, line: int
+) -> tuple[dict[str, int], list[Diagnostic]]:
+    """Column name -> position of every wanted column that is there, and what is wrong with the others."""
     if not header:
         raise DataError(Diagnostic("E0707", f"`{request.name}` is empty", place=request.name))
     keys = expand(request.keys, header)
-    problems = unusable(request, keys, header, f"{request.name}, line 1", _header_helps(header, separator))
-    if problems:
-        raise DataError(*problems)
-    present = [key for key in request.optional if header.count(key) == 1]
-    return {key: header.index(key) for key in dict.fromkeys((*keys, *present))}
+    place = f"{request.name}, line {line}"
+    problems = unusable(request, keys, header, place, _header_helps(header, separator))
+    problems += absent_categories(request, header)
+    present = [key for key in (*keys, *request.optional) if header.count(key) == 1]
+    return {key: header.index(key) for key in dict.fromkeys(present)}, problems
 
 
 def _header_helps(header: tuple[str, ...], separator: str) -> tuple[str, ...]:
@@ -69,29 +77,29 @@ def _header_helps(header: tuple[str, ...], separator: str) -> tuple[str, ...]:
 
 def _parse(
     request: Request, rows: Iterator[list[str]], header: tuple[str, ...], wanted: dict[str, int]
-) -> tuple[dict[str, Feed], dict[str, tuple[str, ...]]]:
-    """The columns, and the words of those that hold texts."""
+) -> tuple[dict[str, Feed], dict[str, tuple[str, ...]], list[Diagnostic]]:
+    """The columns that are right, the words of those that hold texts, and what is wrong with the others."""
     columns = {key: Column(request, key, partial(_place, request, key)) for key in wanted}
     table = Table(request, tuple(wanted))
     first = 0
-    while block := [row for row in islice(rows, BLOCK_ROWS) if row]:      # a blank line is no row
+    while block := list(islice(rows, BLOCK_ROWS)):
         if any(len(row) != len(header) for row in block):
             raise _torn(request, block, len(header), first)
         fields = list(zip(*block, strict=True))
         table.append([columns[key].add(fields[position], first) for key, position in wanted.items()])
         first += len(block)
     words: dict[str, tuple[str, ...]] = {}
-    problems: list[Diagnostic] = []
+    wrong: dict[str, list[Diagnostic]] = {}
     for key, column in columns.items():
-        numbers, texts, wrong = column.finish()
-        problems += wrong
-        if texts:
+        numbers, texts, problems = column.finish()
+        if problems:
+            wrong[key] = problems
+        elif texts:
             words[key] = texts
-        elif numbers is not None and not problems:
+        elif numbers is not None:
             table.replace(key, numbers)
-    if problems:
-        raise DataError(*problems)
-    return table.columns(), words
+    right = {key: array for key, array in table.columns().items() if key not in wrong}
+    return right, words, [problem for problems in wrong.values() for problem in problems]
 
 
 def _place(request: Request, key: str, row: int) -> str:
@@ -110,7 +118,7 @@ def _line_of(request: Request, separator: str, row: int) -> int:
     """The line on which a row starts; read again, since only messages need it. Quoted fields may span lines."""
     with request.path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
         rows = csv.reader(file, delimiter=separator)
-        next(rows)
+        next(filter(None, rows))
         start = rows.line_num + 1
         for fields in rows:
             if fields:

@@ -22,7 +22,7 @@ from nnc.runtime.protocol import Array, Feed
 
 from . import stream
 from .source import Contents, Request, missing_key, unreadable
-from .spool import rows_first, unpack
+from .spool import rows_first, unpack, unpack_columns
 from .stream import FileRows
 
 # all that NumPy lets through from a header it cannot parse or a size that no memory holds
@@ -105,11 +105,7 @@ def _unpacked(request: Request, member: IO[bytes]) -> Feed | None:
     if (head := _read_head(member)) is None:
         return None
     shape, is_fortran, dtype = head
-    rows = unpack(request, member, shape[::-1] if is_fortran else shape, dtype)
-    if isinstance(rows, np.ndarray):
-        return rows.T if is_fortran else rows
-    assert isinstance(rows, FileRows)
-    return rows_first(request, rows) if is_fortran else rows
+    return (unpack_columns if is_fortran else unpack)(request, member, shape, dtype)
 
 
 def _read_head(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]] | None:

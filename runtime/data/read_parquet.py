@@ -18,7 +18,7 @@ from nnc.runtime.protocol import Array, Feed
 
 from . import stream
 from .columns import Column
-from .source import Contents, Request, expand, unreadable, unusable
+from .source import Contents, Request, absent_categories, expand, unreadable, unusable
 from .spool import Table
 
 COLUMNS_AT_ONCE: Final = 32
@@ -29,57 +29,56 @@ _BUFFER_BYTES: Final = 1 << 22          # of the file, shared by its columns; a 
 def read_parquet(request: Request) -> Contents:
     """Columns `request.keys`, and those of `request.optional` that exist.
 
-    Raises: DataError E0718 (no pyarrow), E0702, E0703 (no such column), E0710 (text), E0711 (missing value).
+    Problems of columns: E0702 (digits would be lost), E0703 (no such column), E0710 (text), E0711 (missing value).
+    Raises: DataError E0718 (no pyarrow), E0702.
     """
     file = ParquetFile(request)
     keys = expand(request.keys, file.names)
-    problems = unusable(request, keys, file.names)
-    if problems:
-        raise DataError(*problems)
-    wanted = tuple(dict.fromkeys((*keys, *(key for key in request.optional if file.names.count(key) == 1))))
+    problems = unusable(request, keys, file.names) + absent_categories(request, file.names)
+    wanted = tuple(dict.fromkeys(key for key in (*keys, *request.optional) if file.names.count(key) == 1))
     columns: dict[str, ParquetColumn] = {}
     for key in wanted:
         try:
             columns[key] = ParquetColumn(request, file, key)
         except DataError as error:
             problems += error.diagnostics
-    if problems:
-        raise DataError(*problems)
-    expected_bytes = file.rows * len(wanted) * np.dtype(np.float64).itemsize
+    expected_bytes = file.rows * len(columns) * np.dtype(np.float64).itemsize
     arrays: dict[str, Feed] = {}
     words: dict[str, tuple[str, ...]] = {}
-    for start in range(0, len(wanted), COLUMNS_AT_ONCE):
-        keys = wanted[start : start + COLUMNS_AT_ONCE]
+    every = tuple(columns)
+    for start in range(0, len(every), COLUMNS_AT_ONCE):
+        keys = every[start : start + COLUMNS_AT_ONCE]
         table = Table(request, keys, expected_bytes)
         try:
-            words |= _fill(table, file, {key: columns[key] for key in keys})
+            texts, wrong = _fill(table, file, {key: columns[key] for key in keys})
         except DataError as error:
             problems += error.diagnostics
         else:
-            arrays |= table.columns()
-    if problems:
-        raise DataError(*problems)
-    return Contents(arrays, file.names, is_table=True, words=words)
+            words |= texts
+            problems += [problem for found in wrong.values() for problem in found]
+            arrays |= {key: array for key, array in table.columns().items() if key not in wrong}
+    return Contents(arrays, file.names, is_table=True, words=words, problems=tuple(problems))
 
 
-def _fill(table: Table, file: ParquetFile, columns: Mapping[str, ParquetColumn]) -> dict[str, tuple[str, ...]]:
-    """Read whole columns into a table; gives the words of those that hold texts."""
+def _fill(
+    table: Table, file: ParquetFile, columns: Mapping[str, ParquetColumn]
+) -> tuple[dict[str, tuple[str, ...]], dict[str, list[Diagnostic]]]:
+    """Read whole columns into a table; gives the words of those that hold texts, and what is wrong with others."""
     first = 0
     for batch in file.batches(tuple(columns)):
         table.append([column.add(batch.column(key), first) for key, column in columns.items()])
         first += batch.num_rows
     words: dict[str, tuple[str, ...]] = {}
-    problems: list[Diagnostic] = []
+    wrong: dict[str, list[Diagnostic]] = {}
     for key, column in columns.items():
-        numbers, texts, wrong = column.finish()
-        problems += wrong
-        if texts:
+        numbers, texts, problems = column.finish()
+        if problems:
+            wrong[key] = problems
+        elif texts:
             words[key] = texts
         elif numbers is not None:
             table.replace(key, numbers)
-    if problems:
-        raise DataError(*problems)
-    return words
+    return words, wrong
 
 
 class ParquetFile:
@@ -146,6 +145,7 @@ class ParquetColumn:
             return self._cells.add(texts(cells), first)
         if not cells.null_count:
             numbers: Array = cells.cast(self._type).to_numpy()
+            self._cells.note_rounded(numbers, first)
             return numbers
         self._cells.note_gaps(cells.is_null().to_numpy(), first)
         try:

@@ -20,6 +20,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "hinge": (-1.0, 1.0),
     "squared_hinge": (-1.0, 1.0),
 }
+_DISTRIBUTIONS: Final = ("categorical_crossentropy", "kl_divergence")
 _COUNTED: Final = {"Embedding": "rows", "OneHot": "classes"}
 WEIGHTS: Final = "sample_weight."
 
@@ -61,6 +62,11 @@ class Slot:
     @property
     def is_binary(self) -> bool:
         return self.loss == "binary_crossentropy" and prod(int(dim) for dim in self.sample_shape) == 1
+
+    @property
+    def is_distribution(self) -> bool:
+        """Whether the last axis of a target holds the probabilities of classes."""
+        return self.loss in _DISTRIBUTIONS
 
     @property
     def takes_text(self) -> bool:

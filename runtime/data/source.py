@@ -44,7 +44,8 @@ class Contents:
 
     `names` are all keys the file has, read or not. `is_table`: each array is one column, so one-dimensional.
     `line_of` gives the line of the file, counted from 1, on which a row (from 0) stands. A column of texts holds
-    positions in `words[key]`. Where values may be missing, NaN stands for one, and -1 for a text.
+    positions in `words[key]`. Where values may be missing, NaN stands for one, and -1 for a text. `problems` tell what
+    is wrong with the columns that were wanted and are not among `arrays`.
     """
 
     arrays: Mapping[str, Feed]
@@ -52,6 +53,7 @@ class Contents:
     is_table: bool = False
     line_of: Callable[[int], int] | None = None
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    problems: tuple[Diagnostic, ...] = ()
 
 
 Reader = Callable[[Request], Contents]
@@ -76,7 +78,8 @@ class Values:
     `origin` is a file's or an argument's name; `columns`, if any, name the entries of the last axis. With `words` the
     array holds positions in them. `missing` and `unknown` are the table's options. `encoding`, once learnt, makes the
     numbers. `rows`: the numbers that the rows have in the file, if this is but a part of it. `gone` tells of every row
-    of the file whether it is left out, so that its texts do not matter.
+    of the file whether it is left out, so that its texts do not matter. `is_predicted`: rows that nothing is learnt
+    from.
     """
 
     array: Feed
@@ -89,18 +92,22 @@ class Values:
     encoding: Encoding | None = None
     rows: Rows | None = None
     gone: Array | None = None
+    is_predicted: bool = False
 
     def place(self, row: int, position: tuple[int, ...] = ()) -> str:
         """`data/iris.csv, line 18 (row 17), column petal_length`; rows are counted from 1 after the header."""
+        where = self.row_place(row)
+        if self.columns:
+            return f"{where}, column {self.columns[position[-1] if position else 0]}"
+        return f"{where}, position [{', '.join(map(str, position))}]" if position else where
+
+    def row_place(self, row: int) -> str:
+        """`data/iris.csv, line 18 (row 17)`."""
         if self.rows is not None:
             row = int(self.rows[row])
         where = f"row {row + 1}"
         if self.line_of is not None:
             where = f"line {self.line_of(row)} ({where})"
-        if self.columns:
-            return f"{self.origin}, {where}, column {self.columns[position[-1] if position else 0]}"
-        if position:
-            return f"{self.origin}, {where}, position [{', '.join(map(str, position))}]"
         return f"{self.origin}, {where}"
 
 
@@ -135,6 +142,14 @@ def unusable(
             rename = "give each column a name of its own"
             found.append(Diagnostic("E0703", text, place=place or request.name, helps=(rename,)))
     return found
+
+
+def absent_categories(request: Request, names: tuple[str, ...]) -> list[Diagnostic]:
+    """Columns that the option `categories` names and that the table has not."""
+    categories = request.options.get("categories", ())
+    assert isinstance(categories, tuple)
+    return [missing_key(request, str(key), names, "column", "`categories` names columns of the file")
+            for key in categories if key not in names]  # fmt: skip
 
 
 def expand(keys: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.runtime.protocol import Array, Feed
 
 from . import stream
-from .columns import EXACT
+from .columns import EXACT, not_exact
 from .source import Request, unreadable
 from .stream import FileRows, Picked, PickedColumns
 
@@ -85,6 +85,15 @@ def unpack(request: Request, packed: Unpacking, shape: tuple[int, ...], dtype: n
     return np.frombuffer(content, dtype).reshape(shape) if spool is None else spool.rows(shape, dtype)
 
 
+def unpack_columns(request: Request, packed: Unpacking, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Feed:
+    """The same of an array of this shape whose elements come in Fortran order."""
+    columns = unpack(request, packed, shape[::-1], dtype)
+    if isinstance(columns, np.ndarray):
+        return columns.T
+    assert isinstance(columns, FileRows)
+    return rows_first(request, columns)
+
+
 def torn(request: Request, expected: int, found: int) -> DataError:
     """The error of a file whose header promises another number of bytes than there are."""
     there = f"{found:,} are there" if found < expected else "more are there"
@@ -139,6 +148,8 @@ class Table:
         """Code k of a column stands for numbers[k], and -1 for a missing value."""
         if self._spool is None:
             self._pieces[key] = [_looked_up(codes, numbers) for codes in self._pieces[key]]
+        elif numbers.dtype.kind == "i" and not_exact(numbers).any():
+            raise self._too_exact()
         else:
             self._numbers[key] = _with_gap(numbers)
 
@@ -148,7 +159,7 @@ class Table:
             whole: dict[str, Feed] = {}
             for key in self._keys:
                 parts = self._pieces.pop(key)
-                whole[key] = np.concatenate(parts) if parts else np.empty(0)
+                whole[key] = _joined(parts) if parts else np.empty(0)
             return whole
         table = self._spool.rows((self._rows, len(self._keys)), np.dtype(np.float64))
         return {key: PickedColumns((Picked(table, k, self._numbers.get(key)),)) for k, key in enumerate(self._keys)}
@@ -156,12 +167,29 @@ class Table:
     def _write_out(self, spool: Spool) -> None:
         for block in zip(*self._pieces.values(), strict=True):
             if any(array.dtype.kind in "iu" and np.any(np.abs(array) >= EXACT) for array in block):
-                raise unreadable(self._request, "holds whole numbers above 2**53 and is too large for memory",
-                                 "convert it to .npy files")  # fmt: skip
+                raise self._too_exact()
             spool.write(np.stack(block, axis=1, dtype=np.float64).data.cast("B"))
             self._rows += len(block[0])
         for parts in self._pieces.values():
             parts.clear()
+
+    def _too_exact(self) -> DataError:
+        return unreadable(self._request, "holds whole numbers above 2**53 and is too large for memory",
+                          "convert it to .npy files")  # fmt: skip
+
+
+def _joined(parts: list[Array]) -> Array:
+    """One column of its blocks. Where some are int64, those of floats become so too if they hold whole numbers only."""
+    if len({part.dtype for part in parts}) > 1 and all(map(_is_whole, parts)):
+        parts = [part.astype(np.int64) for part in parts]
+    return np.concatenate(parts)
+
+
+def _is_whole(part: Array) -> bool:
+    """Whether int64 holds every number of a block."""
+    if part.dtype.kind != "f":
+        return part.dtype != np.uint64
+    return bool(np.all(part == np.floor(part)) and np.all(np.abs(part) < 2.0**63))
 
 
 def _with_gap(numbers: Array) -> Array:

@@ -12,7 +12,8 @@ from typing import Final
 
 from nnc.grammar.diagnostics import DataError, Diagnostic
 
-from .columns import as_number, is_missing
+from .columns import as_number, has_decimal_comma, is_missing
+from .kinds import no_text, refuse_other_kind
 from .source import Request, unreadable
 
 SEPARATORS: Final = (",", ";", "\t")
@@ -69,6 +70,11 @@ class ColumnSurvey:
         return self.texts == 0
 
     @property
+    def distinct(self) -> int:
+        """How many different values were kept; `1` and `1.0` are one number."""
+        return len({float(text) for text in self.values}) if self.is_numeric else len(self.values)
+
+    @property
     def is_whole(self) -> bool:
         return self.is_numeric and self.whole == self.numbers
 
@@ -99,16 +105,17 @@ def survey(path: Path, name: str) -> Survey:
     Raises: DataError E0701 (not there), E0702 (no text, torn), E0703 (two columns of one name), E0707 (no rows).
     """
     request = Request(path, name)
+    refuse_other_kind(request, "csv")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            separator = _separator(file.readline())
+            separator = _separator(next((line for line in file if line.strip()), ""))
             file.seek(0)
             rows = csv.reader(file, delimiter=separator, strict=True)
             return _count(request, separator, rows)
     except FileNotFoundError:
         raise DataError(Diagnostic("E0701", f"there is no file `{name}`", place=name)) from None
     except UnicodeDecodeError as error:
-        raise unreadable(request, f"is no UTF-8 text: {error.reason} at byte {error.start}") from None
+        raise no_text(request, error) from None
     except csv.Error as error:
         raise unreadable(request, f"is no well-formed CSV: {error}", place=f"{name}, line {rows.line_num}") from None
     except OSError as error:
@@ -120,8 +127,8 @@ def _separator(header: str) -> str:
 
 
 def _count(request: Request, separator: str, rows: Iterable[list[str]]) -> Survey:
-    lines = iter(rows)
-    header = tuple(name.strip() for name in next(lines, []))
+    lines = filter(None, rows)                  # a blank line is no row
+    header = tuple(name.strip() for name in next(lines, ()))
     if header and all(as_number(name) is not None for name in header):
         raise unreadable(request, "has a first line of numbers", "the first line must name the columns")
     twice = next((name for name in header if header.count(name) > 1), None)
@@ -131,8 +138,6 @@ def _count(request: Request, separator: str, rows: Iterable[list[str]]) -> Surve
     columns = tuple(ColumnSurvey(name) for name in header)
     count = 0
     for row in lines:
-        if not row:
-            continue
         count += 1
         if len(row) != len(header):
             raise unreadable(request, f"has a row of {len(row)} fields under a header of {len(header)}",
@@ -141,4 +146,16 @@ def _count(request: Request, separator: str, rows: Iterable[list[str]]) -> Surve
             column.add(cell)
     if not count:
         raise DataError(Diagnostic("E0707", f"`{request.name}` has no rows", place=request.name))
+    _refuse_decimal_commas(request, columns)
     return Survey(separator, count, columns)
+
+
+def _refuse_decimal_commas(request: Request, columns: Iterable[ColumnSurvey]) -> None:
+    """Raises: DataError E0710 for a column whose texts all are numbers with a comma, which would be read as names."""
+    for column in columns:
+        texts = [text for text in column.values if as_number(text) is None]
+        if texts and all(map(has_decimal_comma, texts)):
+            text = f"column `{column.name}` holds numbers with a decimal comma"
+            raise DataError(Diagnostic("E0710", text, place=f"{request.name}, column {column.name}",
+                                       notes=(f"found `{texts[0]}`",),
+                                       helps=("save the table with decimal points",)))  # fmt: skip

@@ -101,6 +101,36 @@ def test_a_stratified_split(folder: Path) -> None:
     assert np.bincount(parts.test.feeds["target.kind"][parts.test.index]).tolist() == [1, 1, 1]
 
 
+def test_a_split_stratified_by_one_hot_rows(folder: Path) -> None:
+    hot = np.eye(3, dtype=np.float32)[np.arange(60) % 3]
+    np.savez(folder / "hot.npz", x=np.zeros((60, 2), np.float32), y=hot)
+    plan = Plan("hot", 0, 32, 0, (), (), (), signatures(x=(FLOAT, (2,))), signatures(y=(FLOAT, (3,))),
+                signatures(y=(FLOAT, (3,))), ())  # fmt: skip
+    bound = tuple((name, Source("npz", "hot.npz", (), (name,))) for name in "xy")
+    outputs = (OutputConfig("y", "y", Choice("categorical_crossentropy")),)
+    parts = load(DataConfig((("all", bound),), Split(0, 0.2, 1, "y")), plan, folder, outputs)
+    assert parts.test is not None
+    assert parts.test.feeds["target.y"][parts.test.index].sum(axis=0).tolist() == [4, 4, 4]
+
+
+@pytest.mark.parametrize("missing", ["error", "median"])
+def test_independent_problems_come_in_one_report(folder: Path, missing: str) -> None:
+    rows = [[i, i / 2, 100 * i, i % 3] for i in range(12)]
+    rows[3][0], rows[7][3] = "low", 7
+    if missing == "error":
+        rows[10][1] = ""
+    (folder / "houses.csv").write_text("\n".join(["size,age,price,kind", *(",".join(map(str, r)) for r in rows)]))
+    np.save(folder / "images.npy", np.zeros((12, 2, 2), np.uint8))
+    options = (("missing", missing),)
+    given = {"rooms": "size..age", "price": "price", "kind": "kind"}
+    found = refused(folder, **{name: Source("csv", "houses.csv", options, (key,)) for name, key in given.items()})
+    expected = {"E0710": "houses.csv, line 5 (row 4), column size", "E0713": "houses.csv, line 9 (row 8), column kind"}
+    if missing == "error":
+        expected["E0711"] = "houses.csv, line 12 (row 11), column age"
+    assert {d.code: d.place for d in found} == expected
+    assert len(found) == len(expected)
+
+
 def test_groups_are_read_apart_and_validation_may_be_split_off(folder: Path) -> None:
     config = DataConfig((("train", sources()), ("test", sources())), Split(validation=0.2))
     parts = load(config, PLAN, folder, OUTPUTS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,17 @@ import numpy as np
 import pytest
 
 from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.runtime.data.kinds import refuse_other_kind
+from nnc.runtime.data.read_csv import BLOCK_ROWS, read_csv
 from nnc.runtime.data.readers import READERS
 from nnc.runtime.data.source import Contents, Request, expand
 
 
 def read(reader: str, path: Path, *keys: str, optional: tuple[str, ...] = (), **options: Any) -> Contents:
-    return READERS[reader](Request(path, path.name, keys, optional, options))
+    contents = READERS[reader](Request(path, path.name, keys, optional, options))
+    if contents.problems:
+        raise DataError(*contents.problems)
+    return contents
 
 
 def refused(action: Callable[[], object]) -> Diagnostic:
@@ -49,6 +55,101 @@ def test_csv_takes_any_line_ending_a_byte_order_mark_and_blank_lines(tmp_path: P
 def test_csv_keeps_large_whole_numbers_exact(tmp_path: Path) -> None:
     path = text_file(tmp_path / "a.csv", "id\n9007199254740993\n1\n")
     assert read("csv", path, "id").arrays["id"].tolist() == [9007199254740993, 1]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_csv_keeps_large_whole_numbers_exact_in_every_block(tmp_path: Path, order: int) -> None:
+    """The numbers of other blocks need no more than float64."""
+    cells = [*(str(k) for k in range(5000)), "9007199254740993", "-9007199254740993", "7.0", "1e3"][::order]
+    found = read("csv", text_file(tmp_path / "a.csv", "id\n" + "\n".join(cells)), "id").arrays["id"]
+    assert found.dtype == np.int64
+    assert found.tolist() == [int(float(cell)) if len(cell) < 10 else int(cell) for cell in cells]
+
+
+@pytest.mark.parametrize("rows_between", [0, 5000])
+@pytest.mark.parametrize("is_coded", [False, True])
+def test_csv_refuses_gaps_that_would_cost_digits(tmp_path: Path, rows_between: int, is_coded: bool) -> None:
+    path = text_file(tmp_path / "a.csv", "id\nNA\n" + "1\n" * rows_between + "9007199254740993\n")
+    contents = read_csv(Request(path, "a.csv", ("id",), (), {"missing": "drop"}, ("id",) if is_coded else ()))
+    assert [(d.code, d.place) for d in contents.problems] == [
+        ("E0702", f"a.csv, line {rows_between + 3} (row {rows_between + 2}), column id")]  # fmt: skip
+    exact = text_file(tmp_path / "b.csv", "id\nNA\n9007199254740994\n")       # float64 holds this one
+    assert read("csv", exact, "id", missing="drop").arrays["id"].tolist()[1] == 9007199254740994
+
+
+@pytest.mark.parametrize("cell", ["9223372036854775808", "18446744073709551616", "9" * 500, "0" * 5000 + "7"])
+def test_csv_rounds_whole_numbers_that_no_integer_type_holds(tmp_path: Path, cell: str) -> None:
+    found = read("csv", text_file(tmp_path / "a.csv", f"id\n1\n{cell}\n"), "id").arrays["id"]
+    assert found.tolist() == [1, float(cell)]
+
+
+def test_an_underscore_makes_no_number(tmp_path: Path) -> None:
+    found = refused(lambda: read("csv", text_file(tmp_path / "a.csv", "x\n1\n1_2\n"), "x"))
+    assert (found.code, found.notes) == ("E0710", ("expected a number, found `1_2`",))
+
+
+def test_csv_goes_on_behind_thousands_of_blank_lines(tmp_path: Path) -> None:
+    path = text_file(tmp_path / "a.csv", "\n\nx,y\n1,2\n" + "\n" * (3 * BLOCK_ROWS) + "3,4\n5,low\n")
+    assert read("csv", path, "x").arrays["x"].tolist() == [1, 3, 5]
+    found = refused(lambda: read("csv", path, "y"))
+    assert found.place == f"a.csv, line {3 * BLOCK_ROWS + 6} (row 3), column y"
+    assert refused(lambda: read("csv", path, "z", "x")).place == "a.csv"
+
+
+def test_csv_reports_both_sorts_of_problem_of_a_column(tmp_path: Path) -> None:
+    path = text_file(tmp_path / "a.csv", "x,y\n1,1\nlow,2\n,3\nhigh,4\n,5\n,6\n")
+    found = read_csv(Request(path, "a.csv", ("x", "y")))
+    assert {d.code: d.notes[-1] for d in found.problems} == {
+        "E0710": "and 1 more such value in this column", "E0711": "and 2 more such values in this column"}  # fmt: skip
+    assert list(found.arrays) == ["y"]
+
+
+@pytest.mark.parametrize("cell", ["1,5", "-1.234,50", "0,5e-3"])
+def test_a_decimal_comma_is_recognised(tmp_path: Path, cell: str) -> None:
+    path = text_file(tmp_path / "a.csv", f"x;y\n1;{cell}\n")
+    found = refused(lambda: read("csv", path, "y", separator=";"))
+    assert found.code == "E0710"
+    assert "decimal point" in found.helps[0]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_a_category_that_is_no_column(tmp_path: Path, name: str) -> None:
+    if name == "a.csv":
+        text_file(tmp_path / name, "kind,y\n1,2\n")
+    else:
+        arrow = pytest.importorskip("pyarrow")
+        pytest.importorskip("pyarrow.parquet").write_table(arrow.table({"kind": [1], "y": [2]}), tmp_path / name)
+    found = refused(lambda: read(name[2:], tmp_path / name, "y", categories=("kinds",)))
+    assert (found.code, found.message) == ("E0703", f"`{name}` has no column `kinds`")
+    assert found.helps[0] == "did you mean `kind`?"
+
+
+def archive(path: Path, *names: str) -> bytes:
+    with zipfile.ZipFile(path, "w") as file:
+        for name in names:
+            file.writestr(name, "")
+    return path.read_bytes()
+
+
+def test_a_file_of_another_kind_is_recognised(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    np.savez(tmp_path / "a.npz", x=np.zeros(3))
+    contents = {
+        "npy(": (tmp_path / "a.npy").read_bytes(), "npz(": (tmp_path / "a.npz").read_bytes(),
+        "parquet(": b"PAR1....", "gunzip": gzip.compress(b"x,y"), "CSV in UTF-8": archive(
+            tmp_path / "sheet", "[Content_Types].xml", "xl/a.xml"),
+        "unpack it": archive(tmp_path / "zip", "a.csv"), "iconv -f UTF-16": "x,y".encode("utf-16"),
+        "-f UTF-16 -t": "x,y\n1,2\n".encode("utf-16-le"),
+    }  # fmt: skip
+    for help, content in contents.items():
+        (tmp_path / "t.csv").write_bytes(content)
+        found = refused(lambda: refuse_other_kind(Request(tmp_path / "t.csv", "t.csv"), "csv"))
+        assert (found.code, help in found.helps[0]) == ("E0702", True), found.helps
+    (tmp_path / "t.csv").write_bytes("x,y\nA,Zürich\n".encode("latin-1"))
+    refuse_other_kind(Request(tmp_path / "t.csv", "t.csv"), "csv")
+    assert "iconv -f LATIN1" in refused(lambda: read("csv", tmp_path / "t.csv", "x")).helps[0]
+    text_file(tmp_path / "t.csv", "x,y\nA,Zürich\n")
+    refuse_other_kind(Request(tmp_path / "t.csv", "t.csv"), "csv")
 
 
 def test_csv_reads_more_rows_than_a_block(tmp_path: Path) -> None:
