@@ -247,7 +247,8 @@ class _Resolver:
                 target = next((e.value for e in statement.entries if e.name.name == "target"), None)
                 wanted.setdefault(target.name if isinstance(target, syntax.Name) else name, statement.name.span)
         section = self.sections["data"]
-        for entry in (inner for outer in section.entries if outer.name.name == "split" for inner in outer.entries or ()):
+        splits = [entry for entry in section.entries if entry.name.name == "split"]
+        for entry in (inside for split in splits for inside in split.entries or ()):
             self.spans[f"data.split.{entry.name.name}"] = entry.value.span if entry.value else entry.span
         found = Problems()
         data = data_config(section, self.scope, wanted, found)

@@ -18,12 +18,16 @@ from ..network import Layer, Network
 from ..report import Problems, counted, fault, listed
 from .judged import CLASSES, Judged
 from .metrics import check_metric
+from .stratify import check_stratify
 from .training import check_monitor, check_training, watching
 from .values import activation_of, beyond_probability, is_over_rows, known_values, made_by
 
 
 def meaning_problems(network: Network, weights: Mapping[str, tuple[Weight, ...]]) -> tuple[Diagnostic, ...]:
-    """E0504, E0507 to E0516 and E0691: what is wrong with the outputs of a typed network. `weights` are by owner."""
+    """E0504, E0507 to E0516, E0655 and E0691: what is wrong with the outputs of a typed network.
+
+    weights: by owner.
+    """
     problems = Problems()
     for layer in network.layers():
         with problems.collecting():
@@ -44,6 +48,8 @@ def meaning_problems(network: Network, weights: Mapping[str, tuple[Weight, ...]]
                 check_metric(judged, metric)
     with problems.collecting():
         check_training(network, weights)
+    with problems.collecting():
+        check_stratify(network)
     for key, choice in watching(network):
         with problems.collecting():
             check_monitor(network, key, str(choice["monitor"]))
@@ -195,4 +201,12 @@ def _check_class_weight(judged: Judged) -> None:
             span,
             f"expects {expected}, found {found}",
             labels=judged.trail,
+        )
+    if len(weights) == classes and not any(weights):
+        raise fault(
+            "E0513",
+            f"`class_weight` gives every class of output `{judged.output.name}` the weight 0",
+            span,
+            "expects a weight above 0",
+            notes=["the loss would be 0 whatever the prediction, and nothing would be learnt"],
         )

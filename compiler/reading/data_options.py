@@ -11,11 +11,12 @@ from nnc.grammar.source import Span
 from ..layers.definition import Hyperparameter
 from ..options import Value
 from ..report import did_you_mean, fault, listed
-from .arguments import READERS
+from .arguments import READERS, wrong_kind
 from .binding import bind
 from .constants import evaluate, text_of
 from .scope import Constant, Scope
 
+_NO_SEPARATORS: Final = ('"', "\n", "\r", "\0")
 MISSING: Final = ("error", "drop", "mean", "median")
 TABLE_OPTIONS: Final = (
     Hyperparameter("missing", "missing", "error", "what stands for a missing value", keyword_only=True),
@@ -29,10 +30,19 @@ def bind_file(
     reader: str, signature: tuple[Hyperparameter, ...], arguments: Iterable[syntax.Argument], scope: Scope, place: Span
 ) -> dict[str, Value]:
     """Path and options of a reader; of a table's options those that say something."""
-    readers = {**READERS, "missing": _read_missing, "columns": _read_columns}
+    readers = {**READERS, "missing": _read_missing, "columns": _read_columns, "separator": _read_separator}
     bound = dict(bind(reader, signature, arguments, scope, place, "E0401", readers=readers))
     usual = {option.name: option.default for option in TABLE_OPTIONS}
     return {name: value for name, value in bound.items() if name not in usual or value != usual[name]}
+
+
+def _read_separator(owner: str, parameter: Hyperparameter, expression: syntax.Expression, scope: Scope) -> Value:
+    """One character that stands between fields, and nowhere else does anything."""
+    text = READERS["string"](owner, parameter, expression, scope)
+    if not isinstance(text, str) or len(text) != 1 or text in _NO_SEPARATORS:
+        expected = "one character, such as `,`, `;` or `\\t`"
+        raise wrong_kind(owner, parameter, expression, text_of(text), expected)
+    return text
 
 
 def _read_missing(owner: str, parameter: Hyperparameter, expression: syntax.Expression, scope: Scope) -> Value:

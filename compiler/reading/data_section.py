@@ -20,7 +20,7 @@ from .scope import Constant, Scope, names_in
 GROUPS: Final = ("train", "validation", "test")
 _PATH: Final = Hyperparameter("path", "string", doc="path of the file")
 FILES: Final[dict[str, tuple[Hyperparameter, ...]]] = {
-    "csv": (_PATH, Hyperparameter("separator", "string", ","), *TABLE_OPTIONS),
+    "csv": (_PATH, Hyperparameter("separator", "separator", ","), *TABLE_OPTIONS),
     "parquet": (_PATH, *TABLE_OPTIONS),
     "npz": (_PATH,),
     "npy": (_PATH,),
