@@ -12,6 +12,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol, TextIO
 
+from nnc.grammar.diagnostics import Diagnostic, UsageError
+
 from .history import Epoch
 
 
@@ -119,7 +121,13 @@ class Bar(Lines):
 
 
 def progress_for(stream: TextIO | None = None, verbose: bool | str = True) -> Progress:
-    """Silent if `verbose` is false; else a bar if `stream` (default: stderr) is a terminal and NO_COLOR is not set."""
+    """Silent if `verbose` is false; else a bar if `stream` (default: stderr) is a terminal and NO_COLOR is not set.
+
+    "plain" asks for lines on a terminal too. Raises: UsageError E0822 for another word.
+    """
+    if isinstance(verbose, str) and verbose != "plain":
+        text = f"`verbose` cannot be `{verbose}`"
+        raise UsageError(Diagnostic("E0822", text, helps=('give True, False or "plain"',)))
     if not verbose:
         return Silent()
     chosen = sys.stderr if stream is None else stream
