@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from nnc.runtime.prediction.table import Binding
 
 HELP = (
-    "NAME=@FILE is one input's rows (npy, npz, idx, csv, parquet), @FILE (csv, parquet, npz) those of all inputs, "
-    "- is stdin"
+    "NAME=@FILE is one input's rows (npy, npz, idx, csv, tsv, parquet), @FILE (csv, tsv, parquet, npz) those of all "
+    "inputs, - is stdin"
 )
 GROUPS = ("all", "train", "test", "validation")
 _EXAMPLES = "write `--input x=@x.npy`, `--input @rows.csv` or, for stdin, `--input -`"
@@ -108,49 +108,53 @@ def _open(
     given: Given, wanted: tuple[str, ...], bindings: Mapping[str, Binding], keys: Mapping[str, tuple[str, ...]],
     stack: ExitStack,
 ) -> list[sources.Source]:  # fmt: skip
+    from nnc.runtime.data.kinds import refuse_other_kind
+    from nnc.runtime.data.source import Request
     from nnc.runtime.prediction.cells import ParquetCells
-    from nnc.runtime.prediction.sources import ArrayRows, NpyStream
+    from nnc.runtime.prediction.sources import ArrayRows, npy_rows
     from nnc.runtime.prediction.table import TableRows, csv_rows
 
     if given.file == "-":
-        return _open_stdin(given, wanted, bindings)
+        return _open_pipe(given, wanted, bindings, sys.stdin.buffer)
     path = Path(given.file)
     _refuse_absent(path)
-    if path.suffix == ".npz":
+    if not path.is_file():
+        return _open_pipe(given, wanted, bindings, stack.enter_context(path.open("rb")))
+    suffix, request = path.suffix.lower(), Request(path, given.origin)
+    if suffix == ".npz":
         return _open_archive(given, wanted, keys, stack)
     columns = {name: bindings[name] for name in wanted}
-    if path.suffix == ".csv":
+    if suffix in (".csv", ".tsv"):
+        refuse_other_kind(request, "csv")
         text = stack.enter_context(path.open(encoding="utf-8-sig", newline=""))
-        return [csv_rows(text, given.origin, columns)]
-    if path.suffix == ".parquet":
+        return [csv_rows(text, given.origin, columns, "\t" if suffix == ".tsv" else None)]
+    if suffix == ".parquet":
         return [TableRows(ParquetCells(path, given.origin), columns)]
     _refuse_several(given, wanted)
-    if path.suffix == ".npy":
-        return [NpyStream(wanted[0], stack.enter_context(path.open("rb")), given.origin)]
+    if suffix == ".npy":
+        return [npy_rows(wanted[0], stack.enter_context(path.open("rb")), given.origin)]
     if "idx" in path.name:
         from nnc.runtime.data.read_idx import read_idx
-        from nnc.runtime.data.source import Request
 
-        contents = read_idx(Request(path, given.origin))
+        contents = read_idx(request)
         return [ArrayRows(wanted[0], contents.arrays[""], given.origin)]
     raise DataError(Diagnostic("E0702", f"`{given.file}` is of no kind that can be predicted from", place=given.file,
-                               notes=("expected .npy, .npz, .csv, .parquet or an IDX file",)))  # fmt: skip
+                               notes=("expected .npy, .npz, .csv, .tsv, .parquet or an IDX file",)))  # fmt: skip
 
 
-def _open_stdin(
-    given: Given, wanted: tuple[str, ...], bindings: Mapping[str, Binding]
+def _open_pipe(
+    given: Given, wanted: tuple[str, ...], bindings: Mapping[str, Binding], stream: BinaryIO
 ) -> list[sources.Source]:
-    """An array in NumPy's format if it begins like one, else a table."""  # fmt: skip
+    """From what can be read but once: an array in NumPy's format if it begins like one, else a table."""  # fmt: skip
     import io
 
-    from nnc.runtime.prediction.sources import NpyStream
+    from nnc.runtime.prediction.sources import npy_rows
     from nnc.runtime.prediction.table import csv_rows
 
-    stream = sys.stdin.buffer
     buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[type-var]
     if buffered.peek(len(_MAGIC))[: len(_MAGIC)] == _MAGIC:
         _refuse_several(given, wanted)
-        return [NpyStream(wanted[0], buffered, given.origin)]
+        return [npy_rows(wanted[0], buffered, given.origin)]
     text = io.TextIOWrapper(buffered, encoding="utf-8-sig", newline="")
     return [csv_rows(text, given.origin, {name: bindings[name] for name in wanted})]
 
@@ -161,7 +165,7 @@ def _open_archive(
     import zipfile
 
     from nnc.runtime.data.source import Request, missing_key
-    from nnc.runtime.prediction.sources import NpyStream
+    from nnc.runtime.prediction.sources import npy_rows
 
     try:
         archive = stack.enter_context(zipfile.ZipFile(given.file))
@@ -177,7 +181,7 @@ def _open_archive(
             problems.append(missing_key(Request(Path(given.file), given.file), name, names, "array"))
         else:
             member: BinaryIO = stack.enter_context(archive.open(f"{key}.npy"))  # type: ignore[assignment]
-            found.append(NpyStream(name, member, f"{given.file}[{key}]"))
+            found.append(npy_rows(name, member, f"{given.file}[{key}]"))
     if problems:
         raise DataError(*problems)
     return found
@@ -191,8 +195,8 @@ def _refuse_several(given: Given, wanted: tuple[str, ...]) -> None:
 
 
 def _refuse_absent(path: Path) -> None:
-    if path.is_file():
-        return
+    if path.exists() and not path.is_dir():
+        return                  # a file, or a pipe such as bash's `<(...)` gives
     from nnc.grammar.suggest import nearest
 
     if path.is_dir():

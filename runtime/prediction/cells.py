@@ -10,6 +10,7 @@ from typing import Any, Protocol, TextIO
 
 from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.runtime.data.columns import Column
+from nnc.runtime.data.kinds import no_text
 from nnc.runtime.data.read_parquet import ParquetColumn, ParquetFile, texts
 from nnc.runtime.data.source import Request, unreadable
 from nnc.runtime.protocol import Array
@@ -82,19 +83,23 @@ class CsvBlock:
 
 
 class CsvCells:
-    """A text whose first line names its columns. Raises: DataError E0702 (no text, torn row), E0707 (empty)."""
+    """A text whose first line, blank ones apart, names its columns.
+
+    Raises: DataError E0702 (no text, torn row), E0707 (empty).
+    """
 
     rows: int | None = None
 
     def __init__(self, file: TextIO, origin: str, separator: str) -> None:
-        self.origin, self.header = origin, f"{origin}, line 1"
+        self.origin = origin
         self._reader = csv.reader(file, delimiter=separator, strict=True)
         self._request, self._done = Request(Path(origin), origin), 0
         header = self._read(1)
         if not header:
             text = f"`{origin}` is empty: it lacks even the line that names its columns"
             raise DataError(Diagnostic("E0707", text, place=origin))
-        self.names = tuple(name.strip() for name in header[0][1])
+        line, names = header[0]
+        self.header, self.names = f"{origin}, line {line}", tuple(name.strip() for name in names)
 
     def next(self, keys: tuple[str, ...], count: int) -> CsvBlock:
         """A blank line is no row."""
@@ -121,7 +126,7 @@ class CsvCells:
                 if row:
                     found.append((line, row))
         except UnicodeDecodeError as error:
-            raise unreadable(self._request, f"is no UTF-8 text: {error.reason} at byte {error.start}") from None
+            raise no_text(self._request, error) from None
         except csv.Error as error:
             where = f"{self.origin}, line {self._reader.line_num}"
             raise unreadable(self._request, f"is no well-formed CSV: {error}", place=where) from None

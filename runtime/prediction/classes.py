@@ -49,9 +49,14 @@ def classifiers(
         names = tuple(vocabularies.get(output.name) or vocabularies.get(output.target or "") or ())
         activation = LOSSES[output.loss.name].activation
         if activation == "softmax":
-            found[output.name] = Classifier("likeliest", names=names if len(names) == width else ())
+            found[output.name] = Classifier("likeliest", names=_padded(names, width) if isinstance(width, int) else ())
         elif activation == "sigmoid":
             has_logits = dict(output.loss.arguments).get("from_logits") is True
             is_named = width == 1 and len(names) == 2
             found[output.name] = Classifier("above", 0.0 if has_logits else 0.5, names if is_named else ())
     return found
+
+
+def _padded(names: tuple[str, ...], width: int) -> tuple[str, ...]:
+    """A name for each unit; one beyond the texts that training saw has its number for one."""
+    return (*names, *(f"class {number}" for number in range(len(names), width))) if 0 < len(names) <= width else ()

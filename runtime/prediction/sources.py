@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import prod
+from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 import numpy as np
@@ -12,7 +14,8 @@ from nnc.compiler.plan import Plan
 from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.runtime.data.audit import to_feed
 from nnc.runtime.data.slots import input_slots
-from nnc.runtime.data.source import Values
+from nnc.runtime.data.source import Request, Values
+from nnc.runtime.data.spool import unpack_columns
 from nnc.runtime.protocol import Array, Feed
 
 _BLOCK_BYTES: Final = 1 << 22
@@ -56,33 +59,40 @@ class ArrayRows:
         return {self.names[0]: Values(part, self.origin, rows=rows)}
 
 
-class NpyStream:
-    """One input's array in NumPy's format, read as it arrives: from a pipe or out of an archive.
+def npy_rows(name: str, file: BinaryIO, origin: str) -> Source:
+    """One input's array in NumPy's format, from a file, a pipe or out of an archive.
 
-    Raises: DataError E0702 for anything else, Python objects included.
+    Rows in C order are read as they arrive. In Fortran order none is whole before all have come: these are unpacked.
+    Raises: DataError E0702 for anything else, Python objects included; E0708 for a single number.
     """
+    try:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, is_fortran, dtype = read(file)
+    except (ValueError, SyntaxError, EOFError, OSError):
+        raise _refused(origin, "is no array in NumPy's format") from None
+    if dtype.hasobject:
+        raise _refused(origin, "holds Python objects instead of numbers")
+    if not shape:
+        raise DataError(Diagnostic("E0708", f"`{origin}` holds one number, not a list of samples", place=origin))
+    if is_fortran and len(shape) > 1:
+        return ArrayRows(name, unpack_columns(Request(Path(origin), origin), file, shape, dtype), origin)
+    return NpyStream(name, file, origin, shape, dtype)
 
-    def __init__(self, name: str, file: BinaryIO, origin: str) -> None:
+
+def _refused(origin: str, problem: str) -> DataError:
+    return DataError(Diagnostic("E0702", f"`{origin}` {problem}", place=origin))
+
+
+class NpyStream:
+    """The rows of an array as a file gives them, one after another. Raises: DataError E0702 if it ends too early."""
+
+    def __init__(
+        self, name: str, file: BinaryIO, origin: str, shape: tuple[int, ...], dtype: np.dtype[np.generic]
+    ) -> None:
         self.names, self.origin = (name,), origin
-        shape, is_fortran, self._dtype = self._header(file)
-        if not shape:
-            raise DataError(Diagnostic("E0708", f"`{origin}` holds one number, not a list of samples", place=origin))
-        if is_fortran and len(shape) > 1:
-            raise self._refused("stores columns first, so its rows cannot be read one after another",
-                                "save it in C order: np.save(path, np.ascontiguousarray(array))")  # fmt: skip
-        self.rows, self._shape = shape[0], shape[1:]
+        self.rows, self._shape, self._dtype = shape[0], shape[1:], dtype
         self._file, self._done = file, 0
-
-    def _header(self, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
-        try:
-            version = np.lib.format.read_magic(file)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, is_fortran, dtype = read(file)
-        except (ValueError, SyntaxError, EOFError, OSError):
-            raise self._refused("is no array in NumPy's format") from None
-        if dtype.hasobject:
-            raise self._refused("holds Python objects instead of numbers")
-        return shape, is_fortran, dtype
 
     def take(self, count: int) -> Mapping[str, Values]:
         """The next rows, read."""
@@ -93,12 +103,9 @@ class NpyStream:
         while len(content) < wanted and (piece := self._file.read(wanted - len(content))):
             content += piece
         if len(content) < wanted:
-            raise self._refused(f"ends before its {self.rows:,} rows do")
+            raise _refused(self.origin, f"ends before its {self.rows:,} rows do")
         array = np.frombuffer(content, self._dtype).reshape(rows, *self._shape)
         return {self.names[0]: Values(array, self.origin, rows=np.arange(first, self._done))}
-
-    def _refused(self, problem: str, *helps: str) -> DataError:
-        return DataError(Diagnostic("E0702", f"`{self.origin}` {problem}", place=self.origin, helps=helps))
 
 
 def feed_blocks(plan: Plan, sources: Sequence[Source]) -> Iterator[Mapping[str, Array]]:
@@ -126,7 +133,7 @@ def feed_blocks(plan: Plan, sources: Sequence[Source]) -> Iterator[Mapping[str, 
         feeds: dict[str, Array] = {}
         for slot in slots:
             try:
-                feeds[slot.feed] = np.asarray(to_feed(slot, values[slot.name]))
+                feeds[slot.feed] = np.asarray(to_feed(slot, replace(values[slot.name], is_predicted=True)))
             except DataError as error:
                 problems += error.diagnostics
         if problems:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from nnc.compiler.options import Value
 from nnc.grammar.diagnostics import DataError, Diagnostic
-from nnc.runtime.data.columns import is_missing
+from nnc.runtime.data.columns import HELP_PREDICTED, is_missing
 from nnc.runtime.data.source import Encoding, Request, Values, expand, unusable
 from nnc.runtime.protocol import Array
 
@@ -85,7 +85,7 @@ class TableRows:
             arrays.append(array)
             problems += wrong
         if problems:
-            raise DataError(*problems)
+            raise DataError(*(replace(p, helps=HELP_PREDICTED) if p.code == "E0711" else p for p in problems))
         return np.stack(arrays, axis=1)
 
     def _coded(self, block: Block, keys: tuple[str, ...], binding: Binding) -> tuple[Array, tuple[str, ...]]:
@@ -98,12 +98,15 @@ class TableRows:
             if gap is not None and binding.missing == "error":
                 raise DataError(Diagnostic(
                     "E0711", f"a value is missing in column `{key}`",
-                    place=place(block, self.origin, key, block.first + gap), notes=("expected a text",)))  # fmt: skip
+                    place=place(block, self.origin, key, block.first + gap), notes=("expected a text",),
+                    helps=HELP_PREDICTED))  # fmt: skip
             arrays.append([-1 if is_missing(text) else codes.setdefault(text, len(codes)) for text in stripped])
         return np.array(arrays, np.int64).reshape(len(arrays), -1).T, tuple(codes) or ("",)
 
 
-def csv_rows(file: TextIO, origin: str, bindings: Mapping[str, Binding]) -> TableRows:
-    """Inputs from a text, whose fields are parted as those of the training data were."""
-    separators = {str(binding.options.get("separator", ",")) for binding in bindings.values()}
-    return TableRows(CsvCells(file, origin, separators.pop() if len(separators) == 1 else ","), bindings)
+def csv_rows(file: TextIO, origin: str, bindings: Mapping[str, Binding], separator: str | None = None) -> TableRows:
+    """Inputs from a text, whose fields are parted by `separator`, or else as those of the training data were."""
+    if separator is None:
+        separators = {str(binding.options.get("separator", ",")) for binding in bindings.values()}
+        separator = separators.pop() if len(separators) == 1 else ","
+    return TableRows(CsvCells(file, origin, separator), bindings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from nnc import cli
 from nnc.compiler.pipeline import compile_source
 from nnc.grammar.source import SourceFile
 from nnc.runtime import data, modelfile, train
+from nnc.runtime.prediction.classes import classifiers
 from nnc.runtime.reference import ReferenceRuntime
 
 DIGITS = Path(nnc.__path__[-1]) / "specs" / "data" / "digits.npz"
@@ -280,7 +282,6 @@ def test_prediction_holds_a_block_of_rows_whatever_the_number_of_rows(here: Path
         (["--input", "x=@z.npy", "--input", "z=@x.npy"], "E0708", 3),
         (["--input", "x=@nan.npy", "--input", "z=@z.npy"], "E0712", 3),
         (["--input", "x=@objects.npy", "--input", "z=@z.npy"], "E0702", 3),
-        (["--input", "x=@columns.npy", "--input", "z=@z.npy"], "E0702", 3),
         (["--input", "@none.csv"], "E0701", 3),
         (["--input", "@tiny.nn", "--input", "z=@z.npy"], "E0702", 3),
         (["--input", "@tiny.csv", "-o", "y.npy"], "E0832", 2),
@@ -296,11 +297,67 @@ def test_what_cannot_be_predicted_is_said(
     np.save("short.npy", given["x"][:7] if "x=@short.npy" in words else given["z"][:7])
     np.save("nan.npy", np.where(np.arange(100).reshape(50, 2) == 31, np.nan, given["x"]))
     np.save("objects.npy", np.array([{}] * 50))
-    np.save("columns.npy", np.asfortranarray(given["x"]))
     assert cli.main(["predict", "tiny.safetensors", *words]) == exit_code
     told = capsys.readouterr()
     assert set(re.findall(r"error\[(\w+)\]", told.err)) == {code}
     assert told.out == ""
+
+
+def test_predict_from_an_array_in_fortran_order(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = arrays()
+    np.save("z.npy", given["z"])
+    np.save("x.npy", np.asfortranarray(given["x"]))
+    np.savez_compressed("all.npz", x=np.asfortranarray(given["x"]), z=given["z"])
+    for words, limit in (("x=@x.npy z=@z.npy", 1 << 28), ("x=@x.npy z=@z.npy", 64), ("@all.npz", 1 << 28)):
+        monkeypatch.setattr(data.stream, "STREAMED_FROM", limit)
+        options = [word for text in words.split() for word in ("--input", text)]
+        assert cli.main(["predict", "tiny.safetensors", *options]) == 0
+        np.testing.assert_array_equal(table(capsys.readouterr().out)[1][:, :3], answers()["y"])
+
+
+def test_predict_from_pipes_and_by_suffixes_of_any_case(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bash's `<(...)` gives /dev/fd/63, which is no regular file and has no suffix."""
+    assert cli.main(["predict", "tiny.safetensors", "--input", "@tiny.csv"]) == 0
+    expected = capsys.readouterr().out
+    text = (here / "tiny.csv").read_text()
+    (here / "UPPER.CSV").write_text(text)
+    (here / "rows.TSV").write_text(text.replace(",", "\t"))
+    for name in ("UPPER.CSV", "rows.TSV"):
+        assert cli.main(["predict", "tiny.safetensors", "--input", f"@{name}"]) == 0
+        assert capsys.readouterr().out == expected
+    reading, writing = os.pipe()
+    os.write(writing, text.encode())
+    os.close(writing)
+    assert cli.main(["predict", "tiny.safetensors", "--input", f"@/dev/fd/{reading}"]) == 0
+    os.close(reading)
+    assert capsys.readouterr().out == expected
+
+
+def test_nan_among_rows_to_predict_says_what_to_do_about_those(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = arrays()
+    np.save("z.npy", given["z"])
+    np.save("x.npy", np.where(np.arange(100).reshape(50, 2) == 31, np.nan, given["x"]))
+    assert cli.main(["predict", "tiny.safetensors", "--input", "x=@x.npy", "--input", "z=@z.npy"]) == 3
+    told = capsys.readouterr().err
+    assert "its answer would be NaN" in told
+    assert "training" not in told
+    header, first, *_ = ROWS.splitlines()
+    (here / "rows.csv").write_text(f"{header}\n,{first.partition(',')[2]}\n")
+    assert cli.main(["predict", "tiny.safetensors", "--input", "@rows.csv"]) == 3
+    told = capsys.readouterr().err
+    assert "E0711" in told
+    assert "drop" not in told
+
+
+@pytest.mark.parametrize(("head", "said"), [(b"\x1f\x8b", "gunzip"), ("a,b".encode("utf-16"), "UTF-16")])
+def test_rows_to_predict_of_another_kind(
+    here: Path, capsys: pytest.CaptureFixture[str], head: bytes, said: str
+) -> None:
+    (here / "rows.csv").write_bytes(head)
+    assert cli.main(["predict", "tiny.safetensors", "--input", "@rows.csv"]) == 3
+    assert said in capsys.readouterr().err
 
 
 def test_predict_from_an_idx_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -364,6 +421,14 @@ def test_predicted_classes_have_their_names(named: Path, capsys: pytest.CaptureF
     assert lines[2:] == truth[1:]
     assert cli.main(["predict", "named.safetensors", "--input", "@named.csv", "--classes", "-o", "out.npz"]) == 0
     assert np.load("out.npz")["kind"].tolist() == [line.split(",")[0] for line in lines[1:]]
+
+
+def test_a_unit_without_a_text_has_its_number(named: Path) -> None:
+    model = modelfile.load("named.safetensors")
+    less = {**model.vocabularies, "kind": ("ash", "elm")} if "kind" in model.vocabularies else {}
+    found = classifiers(model.plan, model.outputs, less)["kind"]
+    assert found.names == ("ash", "elm", "class 2")
+    assert found.classes(np.array([[0, 0, 1], [0, 1, 0]])).tolist() == ["class 2", "elm"]
 
 
 def test_new_rows_are_read_with_what_training_learnt(named: Path, capsys: pytest.CaptureFixture[str]) -> None:
