@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.grammar.inline import quoted
 from nnc.runtime.data.survey import ColumnSurvey, Survey
 
 MOST_ONE_HOT: Final = 16            # categories up to which each has a unit of its own
@@ -59,17 +60,17 @@ def draft(survey: Survey, target: ColumnSurvey, model: str, path: str) -> Draft:
     if not plan.numbers and not plan.texts:
         text = f"no column is left to learn `{target.name}` from"
         raise DataError(Diagnostic("E0721", text, notes=tuple(plan.notes)))
-    lines = ["nn 1", "", f"## Predicts {target.name} from the other columns; a first draft, to be edited.",
+    lines = ["nn 1", "", f"## Predicts {_one_line(target.name)} from the other columns; a first draft, to be edited.",
              f"model {_name(plan, model)}", "", f"param units: int = {_units(plan)} in 1..4096", ""]
     bindings = _inputs(plan, lines)
     output = _name(plan, target.name)
     stratify = _network(plan, lines, output)
     _data(plan, lines, bindings, output, path, stratify)
-    return Draft("\n".join(lines) + "\n", tuple(plan.notes))
+    return Draft("\n".join(lines) + "\n", tuple(map(_one_line, plan.notes)))
 
 
 def _refuse_constant(target: ColumnSurvey) -> None:
-    if len(target.values) < 2:
+    if target.distinct < 2:
         found = f"`{next(iter(target.values))}` in every row" if target.values else "no value at all"
         text = f"column `{target.name}` holds nothing to predict"
         raise DataError(Diagnostic("E0721", text, notes=(f"found {found}",)))
@@ -81,7 +82,7 @@ def _place(plan: _Plan, column: ColumnSurvey) -> None:
     reason = ""
     if column.filled == 0 or column.missing / rows > MOST_MISSING:
         reason = f"{column.missing:,} of {rows:,} values are missing"
-    elif len(column.values) == 1:
+    elif column.distinct == 1:
         reason = "it has one value only"
     elif column.is_whole and column.rises and column.missing == 0 and rows > 2:
         reason = "it numbers the rows"
@@ -161,8 +162,11 @@ def _classes(plan: _Plan) -> int:
     found = sorted({float(value) for value in target.values}) if count <= MOST_CLASSES and not target.many else []
     if not found or not target.is_whole:
         return 0
-    if found == list(range(len(found))) and len(found) == count:
-        return count
+    if found == list(range(len(found))):
+        return len(found)
+    if len(found) < count:
+        plan.notes.append(f"{target.name}: some numbers are written in several ways, so they cannot name classes")
+        return 0
     if (count <= MOST_ODD_CLASSES and target.filled / count >= 2 * MOST_ODD_CLASSES) or count == 2:
         plan.forced.append(target.name)
         return count
@@ -204,9 +208,9 @@ def _data(
     plan: _Plan, lines: list[str], bindings: list[tuple[str, str]], output: str, path: str, stratify: bool
 ) -> None:
     target, rows = plan.target, plan.survey.rows
-    options = [_text(path)]
+    options = [quoted(path)]
     if plan.survey.separator != ",":
-        options.append(f"separator = {_text(plan.survey.separator)}")
+        options.append(f"separator = {quoted(plan.survey.separator)}")
     used = [*plan.numbers, *plan.texts]
     gaps = [column for column in used if column.missing]
     common = [f"categories = [{', '.join(_quoted(name) for name in plan.forced)}]"] if plan.forced else []
@@ -254,8 +258,8 @@ def _name(plan: _Plan, wish: str) -> str:
 
 def _quoted(column: str) -> str:
     """A column as the data section names it: bare where it is an identifier."""
-    return column if column.isidentifier() and column.isascii() and column not in _TAKEN else _text(column)
+    return column if column.isidentifier() and column.isascii() and column not in _TAKEN else quoted(column)
 
 
-def _text(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t") + '"'
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -127,3 +127,44 @@ def test_real_tables(folder: Path, capsys: pytest.CaptureFixture[str], name: str
     accuracy = re.search(r"\.accuracy +([\d.]+)", shown)
     assert accuracy is not None
     assert float(accuracy[1]) >= least
+
+
+def test_a_line_break_in_a_quoted_header(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    header = '"how\nlong","kind\nof ""it""",size'
+    write(folder / "a.csv", header, lambda i: f"{i * 7 % 11},{'ab'[i % 2]},{i % 5}")
+    text, said = drafted(capsys, "a.csv", "--target", 'kind\nof "it"')
+    assert '"how\\nlong"' in text
+    assert '"kind\\nof \\"it\\""' in text
+    assert '## Predicts kind of "it" from the other columns' in text
+    assert "how long, size: numbers" in said
+    (folder / "a.nn").write_text(text)
+    assert main(["run", "a.nn", "--epochs", "1"]) == 0
+
+
+def test_one_number_written_in_several_ways_is_one_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder / "a.csv", "x,one,y", lambda i: f"{i * 7 % 11},{['2', '2.0'][i % 2]},{['0', '1', '1.0'][i % 3]}")
+    text, said = drafted(capsys, "a.csv", "--target", "y")
+    assert "Dense(1, sigmoid)" in text
+    assert "categories" not in text
+    assert "one: left out, it has one value only" in said
+    (folder / "a.nn").write_text(text)
+    assert main(["run", "a.nn", "--epochs", "1"]) == 0
+    write(folder / "a.csv", "x,y", lambda i: f"{i * 7 % 11},{['5', '7', '7.0'][i % 3]}", 900)
+    capsys.readouterr()
+    text, said = drafted(capsys, "a.csv", "--target", "y")
+    assert "loss    = mse" in text
+    assert "some numbers are written in several ways" in said
+
+
+def test_a_target_of_one_number_written_twice_is_constant(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder / "a.csv", "x,y", lambda i: f"{i * 7 % 11},{['0', '0.0'][i % 2]}")
+    assert main(["init", "a.csv", "--target", "y"]) == 3
+    assert "E0721" in capsys.readouterr().err
+
+
+def test_blank_lines_before_the_header(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder / "a.csv", "\n\nx;y", lambda i: f"{i * 7 % 11};{i % 2}")
+    text, _ = drafted(capsys, "a.csv", "--target", "y")
+    assert 'separator = ";"' in text
+    (folder / "a.nn").write_text(text)
+    assert main(["run", "a.nn", "--epochs", "1"]) == 0
