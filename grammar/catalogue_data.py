@@ -25,10 +25,10 @@ different numbers of fields. Nothing is guessed: compare its size and format wit
     image = idx("digits.npz")               wrong: another format
     image = npz("digits.npz")[x]            right
 
-A file that is plainly of another kind is known by its first bytes, and the reader for it is named. Text must be
-UTF-8. A column with missing values is one of floats, so whole numbers above 2**53 beside them, which would lose digits,
-are refused. A field that holds the separator needs quotes: "Braund, Mr. Owen Harris". A .npy or .npz file of Python objects is
-refused, since reading it would execute code.
+A file that is plainly of another kind is known by its first bytes, and the reader for it is named. Text must be UTF-8.
+A column with missing values is one of floats, so whole numbers above 2**53 beside them, which would lose digits, are
+refused. A field that holds the separator needs quotes: "Braund, Mr. Owen Harris". A .npy or .npz file of Python
+objects is refused, since reading it would execute code.
 """,
     ),
     "E0703": Explanation(
