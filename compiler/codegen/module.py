@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 
 from ..plan import ROWS_FEED, Plan, Program, Step
-from ..types import ITEM_SIZE
 from .calls import SMALL_WORK, Call, Piece
+from .entries import Ends, ends_of, print_entry, row_bytes
 from .layouts import Run, panel_runs, panelled
 from .maps import map_calls
 from .names import plainly_named
@@ -18,7 +17,9 @@ from .products import matmul_calls
 from .source import Source
 from .target import Target
 
-_HEADERS = ("vector.h", "vector_math.h", "philox.h", "share.h", "rows.h", "product.h", "pool.h")
+_HEADERS = (
+    "vector.h", "vector_math.h", "quotients.h", "philox.h", "share.h", "rows.h", "product.h", "fitness.h", "pool.h",
+)  # fmt: skip
 _BYTES_OF_A_CYCLE = 8
 
 
@@ -76,9 +77,10 @@ class _ModulePrinter:
             phases = phases_of(self._calls(program))
             programs.append(self._program(program, phases))
             is_shared = any(call.is_shared for phase in phases for call in phase.calls)
-            feeds = tuple([Feed(name, self._row_bytes(id)) for name, id in program.feeds if name != ROWS_FEED])
+            fed = [(name, self.plan.buffers[id]) for name, id in program.feeds if name != ROWS_FEED]
+            feeds = tuple([Feed(name, row_bytes(buffer)) for name, buffer in fed])
             entries.append(Entry(program.name, number, feeds, is_shared))
-        text = "".join([self._head(), *self._definitions(), *programs, self._tail()])
+        text = "".join([self._head(), *self._definitions(), *programs, self._tail(), print_entry(self.plan)])
         panels = {
             id: panel_runs(int(self.plan.buffers[id].type.shape[1]), self.target.lanes, self._width(id))
             for _, id in self.plan.variables
@@ -103,10 +105,6 @@ class _ModulePrinter:
         if step.kernel == "matmul":
             return matmul_calls(self.plan, step, number, self.target, self.panels)
         return map_calls(self.plan, step, number, self.target)
-
-    def _row_bytes(self, id: int) -> int:
-        type = self.plan.buffers[id].type
-        return prod(type.concrete(1)) * ITEM_SIZE[type.dtype]
 
     # --- the file ---------------------------------------------------------------------------------------------------
     def _head(self) -> str:
@@ -136,18 +134,20 @@ class _ModulePrinter:
         offsets, size = place_pieces(phases)
         self.piece_bytes = max(self.piece_bytes, size)
         source = Source()
+        ends = ends_of(self.plan, program)
         parameters = "const struct memory m, const struct worker worker, struct team *team, const long rows"
+        parameters += ", char *const ends[]" if ends.outputs else ""
         with source.block(f"static void {program.name}({parameters})"):
             for number, phase in enumerate(phases):
                 if number:
                     source.line("meet(team, worker);")
                 for call in phase.calls:
-                    self._one_call(source, call, offsets)
+                    self._one_call(source, call, offsets, ends)
         source.line()
-        self._loop(source, program)
+        self._loop(source, program, ends)
         return str(source)
 
-    def _one_call(self, source: Source, call: Call, offsets: dict[Piece, int]) -> None:
+    def _one_call(self, source: Source, call: Call, offsets: dict[Piece, int], ends: Ends) -> None:
         self.scratch_bytes = max(self.scratch_bytes, call.scratch_bytes)
         if call.note:
             source.line(f"/* {_comment(call.note)} */")
@@ -159,12 +159,13 @@ class _ModulePrinter:
             else:
                 buffer = self.plan.buffers[argument.buffer]
                 memory = "fixed" if buffer.kind in ("variable", "constant") else "work"
-                arguments.append(f"({kind})(m.{memory} + {buffer.offset})")
+                place = ends.place(self.plan, argument.buffer) or f"m.{memory} + {buffer.offset}"
+                arguments.append(f"({kind})({place})")
         whom = "worker" if call.is_shared else "alone(worker)"
         start = "" if call.is_shared else "if (worker.thread == 0) "
         source.line(f"{start}{self._function(call)}({', '.join([whom, 'rows', *arguments])});")
 
-    def _loop(self, source: Source, program: Program) -> None:
+    def _loop(self, source: Source, program: Program, ends: Ends) -> None:
         """Batch after batch: put it where the program reads it, run the program."""
         with source.block(f"static void {program.name}_steps(struct team *team, int thread, void *argument)"):
             source.line("const struct job *job = argument;")
@@ -177,7 +178,9 @@ class _ModulePrinter:
                 source.line("const int64_t *numbers = job->numbers + first;")
                 self._feeds(source, program)
                 source.line("meet(team, worker);")
-                source.line(f"{program.name}(m, worker, team, rows);")
+                own = [f"m.work + {self.plan.buffers[end.buffer].offset}" for end in (*ends.inputs, *ends.outputs)]
+                end_argument = f", (char *const[]){{{', '.join(own)}}}" if own else ""
+                source.line(f"{program.name}(m, worker, team, rows{end_argument});")
                 source.line("meet(team, worker);")
         source.line()
 
@@ -188,7 +191,7 @@ class _ModulePrinter:
             if name == ROWS_FEED:
                 source.line(f"if (worker.thread == 0) *(double *)(m.work + {offset}) = (double)rows;")
                 continue
-            size = self._row_bytes(id)
+            size = row_bytes(self.plan.buffers[id])
             is_shared = size * self.plan.batch_size // _BYTES_OF_A_CYCLE > SMALL_WORK
             whom, start = ("worker", "") if is_shared else ("alone(worker)", "if (worker.thread == 0) ")
             source.line(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -14,11 +13,14 @@ from nnc.compiler.codegen.module import Entry, Module, print_module
 from nnc.compiler.codegen.target import AVX2, AVX512, VECTOR128, Target
 from nnc.compiler.plan import Plan
 from nnc.runtime.initial import initial_values
+from nnc.runtime.predictor import Audit
 from nnc.runtime.protocol import Array, Feed, Rows
 from nnc.runtime.reference import ReferenceRuntime
 from nnc.runtime.reference.arena import Arena, aligned_bytes
 
 from .cache import compile_library
+from .library import FeedRows, Job, Library, Memory
+from .predictor import Code, NativePredictor, Weights
 from .toolchain import require_toolchain
 
 STAGED_BYTES: Final = 8 << 20  # of samples that are read from a source before the steps that use them
@@ -43,7 +45,7 @@ class NativeRuntime:
         toolchain = require_toolchain()
         module = print_module(plan, target_of(toolchain.cpu))
         library = compile_library(module.text, name=plan.model, toolchain=toolchain)
-        return NativeSession(plan, module, _Library(str(library)), self._threads)
+        return NativeSession(plan, module, Library(str(library)), self._threads)
 
 
 def usable_processors() -> int:
@@ -59,47 +61,11 @@ def target_of(cpu: str) -> Target:
     return AVX512 if "avx512f" in features else AVX2 if "avx2" in features else VECTOR128
 
 
-# --- what C is given ------------------------------------------------------------------------------------------------
-class _Memory(ctypes.Structure):
-    _fields_ = (("fixed", ctypes.c_void_p), ("work", ctypes.c_void_p), ("pieces", ctypes.c_void_p))
-
-
-class _Feed(ctypes.Structure):
-    _fields_ = (("data", ctypes.c_void_p), ("stride", ctypes.c_int64))
-
-
-class _Job(ctypes.Structure):
-    _fields_ = (
-        ("memory", _Memory),
-        ("scratch", ctypes.c_void_p),
-        ("scratch_bytes", ctypes.c_int64),
-        ("feeds", ctypes.POINTER(_Feed)),
-        ("numbers", ctypes.c_void_p),
-        ("count", ctypes.c_int64),
-        ("batch", ctypes.c_int64),
-        ("threads", ctypes.c_int64),
-    )
-
-
-class _Library:
-    """The functions of a compiled plan."""
-
-    def __init__(self, path: str) -> None:
-        self._library = ctypes.CDLL(path)
-        self.make_pool = self._library.nnc_pool
-        self.make_pool.restype, self.make_pool.argtypes = ctypes.c_void_p, (ctypes.c_int,)
-        self.end_pool = self._library.nnc_end
-        self.end_pool.restype, self.end_pool.argtypes = None, (ctypes.c_void_p,)
-        self.run = self._library.nnc_run
-        self.run.restype = None
-        self.run.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_Job))
-
-
 # --- a session ------------------------------------------------------------------------------------------------------
 class NativeSession:
     """One prepared plan: its arena, its code, and the threads that run it."""
 
-    def __init__(self, plan: Plan, module: Module, library: _Library, threads: int) -> None:
+    def __init__(self, plan: Plan, module: Module, library: Library, threads: int) -> None:
         self.plan = plan
         self._module, self._library = module, library
         self._arena = Arena(plan)
@@ -110,7 +76,7 @@ class NativeSession:
         self._threads = threads
         self._pool: int | None = None
         base = self._arena.address
-        memory = _Memory(base, base, self._pieces.ctypes.data)
+        memory = Memory(base, base, self._pieces.ctypes.data)
         self._programs = {
             entry.name: _Program(self, entry, _job(memory, self._scratch.ctypes.data, scratch, entry, plan, threads))
             for entry in module.entries
@@ -169,7 +135,14 @@ class NativeSession:
         """A buffer's first `rows` rows in the arena."""
         return self._arena.view(buffer, rows)
 
-    def call(self, entry: Entry, job: _Job) -> None:
+    def predictor(self, audit: Audit, *, is_live: bool = False) -> NativePredictor:
+        """A handle that predicts on any thread: with a copy of the weights, or, `is_live`, with those of the session,
+        which must then not change during a call. audit: what makes feeds of arrays that do not lie as the plan's do.
+        """
+        weights = Weights.live(self._arena) if is_live else Weights.copied(self._arena)
+        return NativePredictor(Code(self.plan, self._module, self._library, self._threads), weights, audit)
+
+    def call(self, entry: Entry, job: Job) -> None:
         """Run a program's code; the interpreter is free meanwhile."""
         if entry.is_shared and self._threads > 1 and self._pool is None:
             self._pool = self._library.make_pool(self._threads)
@@ -187,16 +160,16 @@ def _panels(view: Array, runs: tuple[Run, ...]) -> Iterator[tuple[slice, Array]]
             yield slice(start, start + run.columns), panel
 
 
-def _job(memory: _Memory, scratch: int, scratch_bytes: int, entry: Entry, plan: Plan, threads: int) -> _Job:
-    feeds = (_Feed * max(len(entry.feeds), 1))()
+def _job(memory: Memory, scratch: int, scratch_bytes: int, entry: Entry, plan: Plan, threads: int) -> Job:
+    feeds = (FeedRows * max(len(entry.feeds), 1))()
     workers = threads if entry.is_shared else 1
-    return _Job(memory, scratch, scratch_bytes, feeds, None, 0, plan.batch_size, workers)
+    return Job(memory, scratch, scratch_bytes, feeds, None, 0, plan.batch_size, workers)
 
 
 class _Program:
     """One program of a session: what is bound to it, and the job that its code is given."""
 
-    def __init__(self, session: NativeSession, entry: Entry, job: _Job) -> None:
+    def __init__(self, session: NativeSession, entry: Entry, job: Job) -> None:
         self._session, self._entry, self._job = session, entry, job
         self._fetches = dict(session.plan.program(entry.name).fetches)
         self.sources: dict[str, Feed] = {}
@@ -229,7 +202,7 @@ class _Program:
             self._staged.append((number, source, array))
         self._held.append(array)
         stride = array.strides[0] if len(array) > 1 else row_bytes
-        self._job.feeds[number] = _Feed(array.ctypes.data, stride)
+        self._job.feeds[number] = FeedRows(array.ctypes.data, stride)
 
     def run(self, rows: Rows) -> None:
         """Steps over `rows`, a batch at a time."""
@@ -257,7 +230,7 @@ class _Program:
             else:
                 source = self.sources[feed.name]
                 array = np.take(source, rows, axis=0)  # type: ignore[arg-type]
-                self._job.feeds[number] = _Feed(array.ctypes.data, feed.row_bytes)
+                self._job.feeds[number] = FeedRows(array.ctypes.data, feed.row_bytes)
                 self._held.append(array)
         self._run(np.arange(count, dtype=np.int64))
 
