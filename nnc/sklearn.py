@@ -26,6 +26,7 @@ try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.utils import check_random_state
     from sklearn.utils.class_weight import compute_class_weight
+    from sklearn.utils.extmath import softmax
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 except ImportError as error:
@@ -39,6 +40,7 @@ __all__ = ["NNClassifier", "NNRegressor"]
 _PROBABILITY_LOSSES: Final = (
     "sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy",
 )  # fmt: skip
+_LEAST: Final = 1e-100    # the deviation of y, whose square is divided by
 
 
 class _Estimator(BaseEstimator):    # type: ignore[misc]
@@ -204,6 +206,9 @@ class NNClassifier(ClassifierMixin, _Estimator):    # type: ignore[misc]
     def predict_proba(self, X: Any) -> Array:
         """The probability of each class: float64[n, classes], in the order of `classes_`."""
         (found,) = self._outputs(X)
+        if _has_logits(self.model_):
+            shares: Array = softmax(np.hstack([np.zeros_like(found), found]) if found.shape[1] == 1 else found)
+            return shares
         both = np.hstack([1 - found, found]) if found.shape[1] == 1 else found
         probabilities: Array = both / both.sum(axis=1, keepdims=True)
         return probabilities
@@ -238,8 +243,14 @@ class NNRegressor(RegressorMixin, _Estimator):    # type: ignore[misc]
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
         self._is_table = y.ndim == 2
         table = y.reshape(len(y), -1).astype(np.float64)
-        deviations = table.std(axis=0)
+        size = np.frexp(np.abs(table).max(axis=0))[1]    # by a power of two, which changes no digit
+        deviations = np.ldexp(np.ldexp(table, -size).std(axis=0), size)
         deviations[deviations == 0] = 1.0
+        if not (np.isfinite(deviations) & (deviations > _LEAST) & (deviations < 1 / _LEAST)).all():
+            note = f"their standard deviation is {', '.join(f'{value:.3g}' for value in deviations)}"
+            helps = ("divide y by a number of its own size: scikit-learn's `TransformedTargetRegressor` does it",)
+            text = "the values of y are too large or too small to compute with"
+            raise UsageError(Diagnostic("E0822", text, notes=(note,), helps=helps))
         scales = list(zip(deviations.tolist(), table.mean(axis=0).tolist(), strict=True))
         model, seed = self._compile(regressor_spec(self._settings(), X.shape[1], scales))
         self._train(model, seed, X, _columns(model, table), None)
@@ -269,6 +280,12 @@ def _shaped(model: Model, x: Array) -> Array:
     shape = given.type.concrete(len(x))
     x = x.reshape(shape) if x[0].size == np.prod(shape[1:], dtype=int) else x
     return x.astype(np.float32) if given.type.dtype == "float32" else x
+
+
+def _has_logits(model: Model) -> bool:
+    """Whether the output of a classifier's model is still to be made a probability."""
+    loss = next(output.loss for output in model.outputs if output.name == model.plan.outputs[0].name)
+    return loss is not None and dict(loss.arguments).get("from_logits") is True
 
 
 def _targets(model: Model, codes: Array, classes: int) -> Array:

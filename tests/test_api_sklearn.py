@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes, load_iris, load_wine
+from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -122,6 +123,54 @@ def test_a_spec_makes_the_network(width: int, activation: str, loss: str) -> Non
     assert model.n_epochs_ == 20
     assert model.model_.train_config.seed == 3
     assert model.predict_proba(X).shape == (150, max(width, 2))
+
+
+@pytest.mark.parametrize(
+    ("width", "loss"),
+    [(3, "sparse_categorical_crossentropy"), (3, "categorical_crossentropy"), (1, "binary_crossentropy")],
+)
+def test_logits_become_probabilities(width: int, loss: str) -> None:
+    X, y = IRIS
+    y = y if width == 3 else (y == 0).astype(int)
+    spec = SPEC.format(width=width, activation="linear", loss=f"{loss}(from_logits = true)")
+    model = NNClassifier(spec=spec, params={"units": 5}).fit(X, y)
+    shares = model.predict_proba(X)
+    assert shares.shape == (150, max(width, 2))
+    assert (shares >= 0).all()
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    targets = np.eye(3)[y] if loss == "categorical_crossentropy" else y
+    assert log_loss(y, shares) == pytest.approx(model.model_.evaluate(X, targets)["loss"], rel=1e-4)
+    assert model.score(X, y) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("activation", "relu) -> Dense(3"), ("activation", "relu, l2(1)"), ("activation", None), ("optimizer", "adam }"),
+     ("optimizer", "adam, seed = 3"),
+     ("learning_rate", float("nan")), ("learning_rate", -1.0), ("learning_rate", "1)"),
+     ("hidden", (8, 0)), ("hidden", 2.5), ("hidden", "8"), ("dropout", 1.0), ("dropout", float("nan")), ("l2", -1),
+     ("l2", "0.1"), ("batch_size", 2.5), ("epochs", 0), ("epochs", True)],
+)  # fmt: skip
+def test_parameters_are_checked_before_they_stand_in_a_spec(name: str, value: Any) -> None:
+    with pytest.raises(NncError, match=f"`{name}` is") as caught:
+        NNClassifier(**{name: value}).fit(*IRIS)
+    assert codes(caught) == ["E0822"]
+
+
+def test_parameters_may_be_calls_and_numbers_of_numpy() -> None:
+    model = NNClassifier(
+        np.int64(8), "leaky_relu(0.1)", optimizer="adam", learning_rate="cosine(0.01, decay_steps = 90)", epochs=2,
+        dropout=np.float32(0.25), l2=np.float64(0.5),
+    )  # fmt: skip
+    assert model.fit(*IRIS).n_epochs_ == 2
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e-200])
+def test_targets_beyond_computing_are_refused(scale: float) -> None:
+    with pytest.raises(NncError, match="too large or too small") as caught:
+        NNRegressor(epochs=1).fit(IRIS[0], IRIS[1] * scale)
+    assert codes(caught) == ["E0822"]
+    NNRegressor(epochs=1).fit(IRIS[0], IRIS[1] * 1e30)
 
 
 def test_a_spec_may_be_bundled_and_its_input_any_shape() -> None:
