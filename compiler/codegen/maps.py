@@ -11,6 +11,7 @@ from typing import Final
 from ..plan import Buffer, Plan, Step
 from ..types import ITEM_SIZE, TensorType
 from ..views import row_major
+from .across import AcrossPrinter, fits_across
 from .bodies import BodyPrinter, Known
 from .calls import SMALL_WORK, Arguments, Call, Piece, head
 from .expressions import SUFFIX
@@ -58,6 +59,14 @@ class _MapPrinter:
             for id in dict.fromkeys(ids)
         }
         self.pieces: list[Piece] = []
+        self.is_across = step.kernel == "map" and self.keeps_rows and fits_across(
+            body, self.nest, places, step.reductions, target.lanes
+        )
+        if self.is_across:
+            self.body: BodyPrinter = AcrossPrinter(
+                body, places, target.lanes, self.nest, step.reductions, self.sums.accumulate
+            )
+            return
         self.body = BodyPrinter(
             body, places, target.lanes, row if self.keeps_rows and isinstance(row, int) else 0,
             self._acc(), step.reductions, self.sums.accumulate,
@@ -164,7 +173,9 @@ class _MapPrinter:
                 if self.step.kernel in ("random", "scatter_add"):
                     self._fill(source)
                 self.sums.begin(source)
-                if self.nest.lengths:
+                if self.is_across:
+                    self._groups(source)
+                elif self.nest.lengths:
                     self._loops(source)
                 else:
                     source.all([*self._row_start(), *self.body.row_lines(0)])
@@ -176,7 +187,7 @@ class _MapPrinter:
         """Which part of the outermost loop is the thread's, or the chunk's."""
         if not self.nest.lengths:
             return
-        cut = "lanes" if len(self.nest.lengths) == 1 else "share"
+        cut = "lanes" if len(self.nest.lengths) == 1 or self.is_across else "share"
         whom = f"part_of(chunk, {self.sums.chunks})" if self.step.reductions else "worker"
         source.line(f"const struct share part = {cut}_of({self.nest.lengths[0]}, {whom});")
 
@@ -213,6 +224,13 @@ class _MapPrinter:
             for number in range(self.body.passes, self.body.last_ready + 1):
                 source.all(self.body.row_lines(number))
             source.all(self.body.row_end_lines())
+
+    def _groups(self, source: Source) -> None:
+        """LANES rows at a time, a row in each lane."""
+        assert isinstance(self.body, AcrossPrinter)
+        with source.block("for (long i0 = part.first; i0 < part.last; i0 += LANES)"):
+            source.line("const long n = part.last - i0 < LANES ? part.last - i0 : LANES;")
+            self.body.print(source)
 
     def _row(self, source: Source, number: int) -> None:
         """The elements of a row, in one pass."""

@@ -37,12 +37,11 @@ EVERY_NUMBER(FILL)
         vector total = all_##kind(start);                                                              \
         long k = 0;                                                                                    \
         for (; k + LANES <= count; k += LANES) total = combine(total, load_##kind(from + k, LANES));   \
-        element result = operator##_lanes_##kind(total);                                               \
-        for (; k < count; k++) {                                                                       \
-            vector next = combine(all_##kind(result), all_##kind(from[k]));                            \
-            result = next[0];                                                                          \
+        if (k < count) {                                                                               \
+            const vector last = load_##kind(from + k, count - k);                                      \
+            total = combine(total, select_##kind(lanes_below(count - k), last, all_##kind(start)));    \
         }                                                                                              \
-        return result;                                                                                 \
+        return operator##_lanes_##kind(total);                                                         \
     }
 #define PLUS(a, b) ((a) + (b))
 ROWS(sum, f32, float, f32v, PLUS, 0)
@@ -74,6 +73,33 @@ ROWS(min, f64, double, f64v, minimum_f64, __builtin_inf())
     }
 EVERY_NUMBER(ARGMAX)
 #undef ARGMAX
+
+/* argmax, a candidate at a time: lanes where `next`, number `place`, is the first that is larger than all before. */
+#define TAKE_LARGER(kind, element, vector)                                                             \
+    INLINE void take_larger_##kind(vector *largest, vector *where, vector next, int place) {           \
+        const maskv is_first_nan = and_mask(ne_##kind(next, next), eq_##kind(*largest, *largest));      \
+        const maskv is_larger = or_mask(gt_##kind(next, *largest), is_first_nan);                      \
+        *largest = select_##kind(is_larger, next, *largest);                                           \
+        *where = select_##kind(is_larger, all_##kind((element)place), *where);                         \
+    }
+EVERY_NUMBER(TAKE_LARGER)
+#undef TAKE_LARGER
+
+/* LANES rows of `width` numbers, `stride` apart, of which n are there: lane k of to[j] is column j of row k. */
+INLINE void columns_f32(const float *from, long stride, long n, const long width, f32v *to) {
+    f32v block[LANES];
+    UNROLL for (int k = 0; k < LANES; k++) block[k] = k < n ? load_f32(from + k * stride, width) : all_f32(0);
+    transpose_f32(block);
+    UNROLL for (int k = 0; k < LANES; k++) if (k < width) to[k] = block[k];
+}
+
+/* The way back. */
+INLINE void rows_f32(float *to, long stride, long n, const long width, const f32v *from) {
+    f32v block[LANES];
+    UNROLL for (int k = 0; k < LANES; k++) block[k] = k < width ? from[k] : all_f32(0);
+    transpose_f32(block);
+    UNROLL for (int k = 0; k < LANES; k++) if (k < n) store_f32(to + k * stride, block[k], width);
+}
 
 /* to: rows part.first up to part.last of a table of `width` columns. Each of the `count` rows of `from`, `stride` apart,
  * is added to the row that its index names, if it is one of these. In the order of `from`, so always the same sum. */
