@@ -19,13 +19,29 @@ class Label:
     text: str
 
 
+class Place(str):
+    """A place in a data file: the text that messages show, with its parts for whoever opens the file there.
+
+    file: its path; line, column: of the character where the value begins, from 1, None where that is not known.
+    """
+
+    file: str
+    line: int | None
+    column: int | None
+
+    def __new__(cls, text: str, file: str = "", line: int | None = None, column: int | None = None) -> Place:
+        place = super().__new__(cls, text)
+        place.file, place.line, place.column = file, line, column
+        return place
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One problem of the user's, found once.
 
     `message` is short, lower-case and stands alone; `span` is the smallest guilty text and `label` the
     words under its caret (expected, found); `place` says where when no `.nn` text is guilty
-    (`data/iris.csv, row 17, column petal_length`); `helps` say what to do, `notes` state facts.
+    (`data/iris.csv, row 17, column petal_length`, perhaps a `Place`); `helps` say what to do, `notes` state facts.
     """
 
     code: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .columns import char_width, visible
-from .diagnostics import Diagnostic
+from .diagnostics import Diagnostic, Place
 from .source import SourceFile, Span
 
 _MAX_CHARACTERS = 140
@@ -46,7 +46,7 @@ def to_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
             "code": found.code,
             "level": found.level,
             "message": found.message,
-            **_json_place(found.span),
+            **(_json_place(found.span) if found.span is not None else _json_data_place(found.place)),
             "label": found.label,
             "labels": [{**_json_place(label.span), "text": label.text} for label in found.labels],
             "notes": list(found.notes),
@@ -68,9 +68,13 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     return sorted(unique, key=position)
 
 
-def _json_place(span: Span | None) -> dict[str, Any]:
-    if span is None:
-        return dict.fromkeys(("file", "line", "column", "end_line", "end_column"))
+def _json_data_place(place: str | None) -> dict[str, Any]:
+    """Where a value of a data file begins."""
+    file, line, column = (place.file, place.line, place.column) if isinstance(place, Place) else ("", None, None)
+    return {"file": file or None, "line": line, "column": column, "end_line": None, "end_column": None}
+
+
+def _json_place(span: Span) -> dict[str, Any]:
     line, column = span.source.position(span.start)
     end_line, end_column = span.source.position(span.end)
     return {"file": span.source.name, "line": line, "column": column, "end_line": end_line, "end_column": end_column}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from math import prod
 from typing import Final
 
@@ -41,7 +42,7 @@ def to_feed(slot: Slot, values: Values) -> Feed:
         raise DataError(_wrong_kind(slot, values))
     if values.array.shape and not len(values.array):
         text = f"there are no samples for {slot.role} `{slot.name}`"
-        raise DataError(Diagnostic("E0707", text, place=values.origin))
+        raise DataError(Diagnostic("E0707", text, place=values.whole))
     shape = _shape(slot, values)
     if not isinstance(values.array, np.ndarray):
         return AuditedRows(slot, values, (len(values.array), *shape))
@@ -86,7 +87,7 @@ class AuditedRows:
 
 def _wrong_kind(slot: Slot, values: Values) -> Diagnostic:
     found = _KIND_NAMES.get(values.array.dtype.kind, str(values.array.dtype))
-    return Diagnostic("E0709", f"{slot.role} `{slot.name}` needs numbers", place=values.origin,
+    return Diagnostic("E0709", f"{slot.role} `{slot.name}` needs numbers", place=values.whole,
                       notes=(f"expected {slot.type}, found {found}",))
 
 
@@ -115,7 +116,7 @@ def _wrong_shape(slot: Slot, values: Values, *notes: str) -> Diagnostic:
     if not slot.is_target and slot.sample_shape == values.array.shape:
         helps = ("one sample still needs the axis of samples: array[None]",)
     return Diagnostic("E0708", f"{slot.role} `{slot.name}` does not have the shape that the model expects",
-                      place=values.origin, notes=(f"expected [{expected}], found {found}", *notes), helps=helps)
+                      place=values.whole, notes=(f"expected [{expected}], found {found}", *notes), helps=helps)
 
 
 def _confused_targets(slot: Slot, values: Values) -> Diagnostic | None:
@@ -123,13 +124,13 @@ def _confused_targets(slot: Slot, values: Values) -> Diagnostic | None:
     found = values.array.shape[1:]
     if slot.kind == "class" and found == (slot.classes,):
         return Diagnostic(
-            "E0715", f"target `{slot.name}` is one-hot, but its loss expects class indices", place=values.origin,
+            "E0715", f"target `{slot.name}` is one-hot, but its loss expects class indices", place=values.whole,
             notes=(f"expected [n], found {list(values.array.shape)}",),
             helps=("use the loss `categorical_crossentropy`, or give the class of each row: y.argmax(axis=-1)",))
     if slot.kind == "one_hot" and prod(found) == 1:
         return Diagnostic(
             "E0715", f"target `{slot.name}` holds class indices, but its loss expects one-hot rows",
-            place=values.origin,
+            place=values.whole,
             notes=(f"expected [n, {slot.sample_shape[-1]}], found {list(values.array.shape)}",),
             helps=("use the loss `sparse_categorical_crossentropy`",))
     return None
@@ -142,7 +143,7 @@ def _refuse_values(slot: Slot, values: Values, array: Array) -> None:
     values = replace(values, array=array)
     if array.dtype.kind == "f":
         problems = _find(slot, values, lambda block: ~np.isfinite(block),
-                         lambda *found: _not_finite(*found, values.is_predicted))
+                         partial(_not_finite, is_predicted=values.is_predicted))
     if slot.kind == "class":
         if array.dtype.kind == "f" and not problems:
             problems = _find(slot, values, lambda block: block != np.floor(block), _fractional)
@@ -209,7 +210,7 @@ def _position(values: Values, index: tuple[int, ...]) -> tuple[int, ...]:
     return (int(np.ravel_multi_index(index, values.array.shape[1:])) if index else 0,)
 
 
-def _not_finite(slot: Slot, value: float, place: str, is_predicted: bool) -> Diagnostic:
+def _not_finite(slot: Slot, value: float, place: str, *, is_predicted: bool) -> Diagnostic:
     help = ("leave the row out, or give a number for it: its answer would be NaN" if is_predicted else
             "clean the data before training: one such value spoils every weight")  # fmt: skip
     name = "NaN" if value != value else "infinity"
@@ -244,7 +245,7 @@ def _out_of_range(slot: Slot, value: float, place: str) -> Diagnostic:
 
 def _no_distributions(slot: Slot, values: Values) -> list[Diagnostic]:
     """The first row of probabilities that do not sum to 1, as rows of rounded ones nearly do."""
-    count, first, found = 0, (0,), 0.0
+    count, first, found = 0, 0, 0.0
     for numbers, block in stream.blocks(values.array):
         sums = block.sum(axis=-1, dtype=np.float64)
         wrong = np.abs(sums - 1) > SUM_TOLERANCE
@@ -252,13 +253,13 @@ def _no_distributions(slot: Slot, values: Values) -> list[Diagnostic]:
             wrong[values.gone[numbers if values.rows is None else values.rows[numbers]]] = False
         if wrong.any() and not count:
             index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
-            first, found = (int(numbers[0]) + int(index[0]), *map(int, index[1:])), float(sums[index])
+            first, found = int(numbers[0]) + int(index[0]), float(sums[index])
         count += int(np.count_nonzero(wrong))
     if not count:
         return []
     text = f"target `{slot.name}` has a row that sums to {found:g}, which is no distribution over its classes"
     more = (_in_all(values, count, "rows"),) if count > 1 else ()
-    return [Diagnostic("E0713", text, place=values.row_place(first[0]), notes=(
+    return [Diagnostic("E0713", text, place=values.row_place(first), notes=(
         f"`{slot.loss}` expects rows that sum to 1", *more), helps=_helps_for_sum(slot))]
 
 

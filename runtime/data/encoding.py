@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from nnc.compiler.plan import Bound
-from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.grammar.diagnostics import DataError, Diagnostic, Place
 from nnc.grammar.suggest import nearest
 from nnc.runtime.protocol import Array, Rows
 
@@ -107,8 +107,9 @@ def _learn_fills(slot: Slot, values: Values, rows: Rows) -> tuple[float, ...]:
     return tuple(float(value) for value in sums / counts)
 
 
-def _column_place(values: Values, position: int = 0) -> str:
-    return f"{values.origin}, column {values.columns[position]}" if values.columns else values.origin
+def _column_place(values: Values, position: int = 0) -> Place:
+    column = f", column {values.columns[position]}" if values.columns else ""
+    return Place(values.origin + column, values.file)
 
 
 def incomplete(values: Values) -> Array:

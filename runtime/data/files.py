@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from nnc.compiler.options import Source
-from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.grammar.diagnostics import DataError, Diagnostic, Place
 from nnc.grammar.suggest import nearest
 from nnc.runtime.protocol import Feed
 
@@ -42,7 +43,7 @@ class FileSet:
                 optional[name] = None
             else:
                 keys.update(dict.fromkeys(source.columns))
-        values = {}
+        values: dict[str, Values] = {}
         for name, source in pairs:
             keys, optional = wanted[_key(source)]
             contents = self._open(source, tuple(keys), tuple(optional), tuple(texts.get(_key(source), ())))
@@ -50,7 +51,8 @@ class FileSet:
                 continue
             try:
                 found = _select(name, source, contents)
-                values |= {name: found} if found is not None else {}
+                if found is not None:
+                    values[name] = replace(found, file=str(self.base_dir / source.path))
             except DataError as error:
                 self.problems += error.diagnostics
         return values
@@ -74,7 +76,7 @@ class FileSet:
                 self._contents[key] = None
             except OSError as error:
                 text = f"cannot read `{source.path}`: {error.strerror}"
-                self.problems.append(Diagnostic("E0702", text, place=source.path))
+                self.problems.append(Diagnostic("E0702", text, place=Place(source.path, str(path))))
                 self._contents[key] = None
         return self._contents[key]
 
@@ -86,8 +88,9 @@ def _key(source: Source) -> _FileKey:
 def _refuse_absent(path: Path, name: str) -> None:
     if path.is_file():
         return
+    place = Place(name, str(path))
     if path.is_dir():
-        raise DataError(Diagnostic("E0702", f"`{name}` is a directory, not a file", place=name))
+        raise DataError(Diagnostic("E0702", f"`{name}` is a directory, not a file", place=place))
     folder = path.parent
     notes: tuple[str, ...]
     helps: tuple[str, ...] = ("paths are relative to the .nn file; `--data DIR` names another directory",)
@@ -98,7 +101,7 @@ def _refuse_absent(path: Path, name: str) -> None:
             helps = (f"did you mean {' or '.join(f'`{n}`' for n in near)}?",)
     else:
         notes = (f"there is no directory {folder}",)
-    raise DataError(Diagnostic("E0701", f"there is no file `{name}`", place=name, notes=notes, helps=helps))
+    raise DataError(Diagnostic("E0701", f"there is no file `{name}`", place=place, notes=notes, helps=helps))
 
 
 def _select(name: str, source: Source, contents: Contents) -> Values | None:
@@ -117,7 +120,7 @@ def _select(name: str, source: Source, contents: Contents) -> Values | None:
     stacked, words = _side_by_side(source, contents, keys)
     options = dict(source.options)
     missing, unknown = options.get("missing", "error"), options.get("unknown", "error")
-    return Values(stacked, source.path, keys, contents.line_of, words, missing, unknown)
+    return Values(stacked, source.path, keys, contents.cell_of, words, missing, unknown)
 
 
 def _side_by_side(source: Source, contents: Contents, keys: tuple[str, ...]) -> tuple[Feed, tuple[str, ...]]:

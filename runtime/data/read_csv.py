@@ -13,12 +13,13 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
-from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.grammar.diagnostics import DataError, Diagnostic, Place
 from nnc.runtime.protocol import Feed
 
+from .cell_of import cell_of
 from .columns import Column, as_number
 from .kinds import no_text
-from .source import Contents, Request, absent_categories, expand, unreadable, unusable
+from .source import Contents, Request, absent_categories, cell_place, expand, unreadable, unusable
 from .spool import Table
 
 BLOCK_ROWS: Final = 4096
@@ -42,11 +43,11 @@ def read_csv(request: Request) -> Contents:
     except UnicodeDecodeError as error:
         raise no_text(request, error) from None
     except csv.Error as error:
-        place = f"{request.name}, line {rows.line_num}"
+        place = Place(f"{request.name}, line {rows.line_num}", str(request.path), rows.line_num, 1)
         raise unreadable(request, f"is no well-formed CSV: {error}", place=place) from None
     columns, words, problems = table
     return Contents(
-        columns, header, is_table=True, line_of=partial(_line_of, request, separator), words=words,
+        columns, header, is_table=True, cell_of=partial(cell_of, request.path, separator), words=words,
         problems=(*absent, *problems))  # fmt: skip
 
 
@@ -55,9 +56,9 @@ def _wanted(
 ) -> tuple[dict[str, int], list[Diagnostic]]:
     """Column name -> position of every wanted column that is there, and what is wrong with the others."""
     if not header:
-        raise DataError(Diagnostic("E0707", f"`{request.name}` is empty", place=request.name))
+        raise DataError(Diagnostic("E0707", f"`{request.name}` is empty", place=Place(request.name, str(request.path))))
     keys = expand(request.keys, header)
-    place = f"{request.name}, line {line}"
+    place = Place(f"{request.name}, line {line}", str(request.path), line, 1)
     problems = unusable(request, keys, header, place, _header_helps(header, separator))
     problems += absent_categories(request, header)
     present = [key for key in (*keys, *request.optional) if header.count(key) == 1]
@@ -102,28 +103,12 @@ def _parse(
     return right, words, [problem for problems in wrong.values() for problem in problems]
 
 
-def _place(request: Request, key: str, row: int) -> str:
+def _place(request: Request, key: str | None, row: int) -> Place:
     separator = str(request.options.get("separator", ","))
-    return f"{request.name}, line {_line_of(request, separator, row)} (row {row + 1}), column {key}"
+    return cell_place(request.name, str(request.path), row, key, partial(cell_of, request.path, separator))
 
 
 def _torn(request: Request, block: list[list[str]], width: int, first: int) -> DataError:
     index = next(i for i, row in enumerate(block) if len(row) != width)
-    separator = str(request.options.get("separator", ","))
-    place = f"{request.name}, line {_line_of(request, separator, first + index)} (row {first + index + 1})"
-    return unreadable(request, f"has a row of {len(block[index])} fields under a header of {width}", place=place)
-
-
-def _line_of(request: Request, separator: str, row: int) -> int:
-    """The line on which a row starts; read again, since only messages need it. Quoted fields may span lines."""
-    with request.path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
-        rows = csv.reader(file, delimiter=separator)
-        next(filter(None, rows))
-        start = rows.line_num + 1
-        for fields in rows:
-            if fields:
-                if row == 0:
-                    break
-                row -= 1
-            start = rows.line_num + 1
-    return start
+    text = f"has a row of {len(block[index])} fields under a header of {width}"
+    return unreadable(request, text, place=_place(request, None, first + index))

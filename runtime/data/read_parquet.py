@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.grammar.diagnostics import DataError, Diagnostic, Place
 from nnc.runtime.protocol import Array, Feed
 
 from . import stream
 from .columns import Column
-from .source import Contents, Request, absent_categories, expand, unreadable, unusable
+from .source import Contents, Request, absent_categories, cell_place, expand, unreadable, unusable
 from .spool import Table
 
 COLUMNS_AT_ONCE: Final = 32
@@ -159,8 +159,8 @@ class ParquetColumn:
         """As `Column.finish` does."""
         return self._cells.finish()
 
-    def _place(self, row: int) -> str:
-        return f"{self._request.name}, row {row + 1}, column {self._key}"
+    def _place(self, row: int) -> Place:
+        return cell_place(self._request.name, str(self._request.path), row, self._key)
 
 
 def texts(cells: Any) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnc.compiler.options import Value
-from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.grammar.diagnostics import DataError, Diagnostic, Place
 from nnc.grammar.suggest import nearest
 from nnc.runtime.protocol import Array, Feed, Rows
 
@@ -38,12 +38,16 @@ class Request:
         return self.options.get("missing", "error") != "error"
 
 
+CellOf = Callable[[int, str | None], tuple[int, int | None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Contents:
     """Arrays found in a file, rows along axis 0, by key; the one array of a file without names has the key "".
 
     `names` are all keys the file has, read or not. `is_table`: each array is one column, so one-dimensional.
-    `line_of` gives the line of the file, counted from 1, on which a row (from 0) stands. A column of texts holds
+    `cell_of` gives the line and the column of the file's text, from 1, where the cell of a row (from 0) and of a key,
+    or without one the row, begins. A column of texts holds
     positions in `words[key]`. Where values may be missing, NaN stands for one, and -1 for a text. `problems` tell what
     is wrong with the columns that were wanted and are not among `arrays`.
     """
@@ -51,9 +55,11 @@ class Contents:
     arrays: Mapping[str, Feed]
     names: tuple[str, ...] = ()
     is_table: bool = False
-    line_of: Callable[[int], int] | None = None
+    cell_of: CellOf | None = None
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     problems: tuple[Diagnostic, ...] = ()
+
+
 
 
 Reader = Callable[[Request], Contents]
@@ -79,13 +85,13 @@ class Values:
     array holds positions in them. `missing` and `unknown` are the table's options. `encoding`, once learnt, makes the
     numbers. `rows`: the numbers that the rows have in the file, if this is but a part of it. `gone` tells of every row
     of the file whether it is left out, so that its texts do not matter. `is_predicted`: rows that nothing is learnt
-    from.
+    from. `file`: the path of the file, if it is one.
     """
 
     array: Feed
     origin: str
     columns: tuple[str, ...] = ()
-    line_of: Callable[[int], int] | None = None
+    cell_of: CellOf | None = None
     words: tuple[str, ...] = ()
     missing: Value = "error"
     unknown: Value = "error"
@@ -93,27 +99,38 @@ class Values:
     rows: Rows | None = None
     gone: Array | None = None
     is_predicted: bool = False
+    file: str = ""
+
+    @property
+    def whole(self) -> Place:
+        """The file or argument as a whole."""
+        return Place(self.origin, self.file)
 
     def place(self, row: int, position: tuple[int, ...] = ()) -> str:
         """`data/iris.csv, line 18 (row 17), column petal_length`; rows are counted from 1 after the header."""
-        where = self.row_place(row)
         if self.columns:
-            return f"{where}, column {self.columns[position[-1] if position else 0]}"
-        return f"{where}, position [{', '.join(map(str, position))}]" if position else where
+            return self.row_place(row, self.columns[position[-1] if position else 0])
+        where = self.row_place(row)
+        return Place(f"{where}, position [{', '.join(map(str, position))}]", self.file) if position else where
 
-    def row_place(self, row: int) -> str:
-        """`data/iris.csv, line 18 (row 17)`."""
-        if self.rows is not None:
-            row = int(self.rows[row])
-        where = f"row {row + 1}"
-        if self.line_of is not None:
-            where = f"line {self.line_of(row)} ({where})"
-        return f"{self.origin}, {where}"
+    def row_place(self, row: int, key: str | None = None) -> Place:
+        """`data/iris.csv, line 18 (row 17)`, and the column `key` of it."""
+        row = row if self.rows is None else int(self.rows[row])
+        return cell_place(self.origin, self.file, row, key, self.cell_of)
+
+
+def cell_place(origin: str, file: str, row: int, key: str | None, cell_of: CellOf | None = None) -> Place:
+    """Where row `row` (from 0) of a table stands, and column `key` of it. file: the path of what is called `origin`."""
+    line: int | None
+    line, column = cell_of(row, key) if cell_of is not None else (None, None)
+    where = f"row {row + 1}" if line is None else f"line {line} (row {row + 1})"
+    return Place(f"{origin}, {where}" + (f", column {key}" if key is not None else ""), file, line, column)
 
 
 def unreadable(request: Request, problem: str, *helps: str, place: str = "") -> DataError:
     """The error of a file that is not what its reader expects."""
-    return DataError(Diagnostic("E0702", f"`{request.name}` {problem}", place=place or request.name, helps=helps))
+    found = place or Place(request.name, str(request.path))
+    return DataError(Diagnostic("E0702", f"`{request.name}` {problem}", place=found, helps=helps))
 
 
 def missing_key(request: Request, key: str, names: tuple[str, ...], what: str, *helps: str) -> Diagnostic:
@@ -123,7 +140,8 @@ def missing_key(request: Request, key: str, names: tuple[str, ...], what: str, *
     if near:
         helps = (f"did you mean {' or '.join(f'`{name}`' for name in near)}?", *helps)
     notes = (f"the file has {shown}" if names else "the file has none",)
-    return Diagnostic("E0703", f"`{request.name}` has no {what} `{key}`", place=request.name, notes=notes, helps=helps)
+    return Diagnostic("E0703", f"`{request.name}` has no {what} `{key}`", place=Place(request.name, str(request.path)),
+                      notes=notes, helps=helps)
 
 
 def unusable(

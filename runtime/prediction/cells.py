@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.grammar.diagnostics import DataError, Diagnostic, Place
 from nnc.runtime.data.columns import Column
 from nnc.runtime.data.kinds import no_text
 from nnc.runtime.data.read_parquet import ParquetColumn, ParquetFile, texts
-from nnc.runtime.data.source import Request, unreadable
+from nnc.runtime.data.source import CellOf, Request, cell_place, unreadable
 from nnc.runtime.protocol import Array
 
 
 class Block(Protocol):
     """Rows of a table, the first of which is row `first` of the whole.
 
-    `line_of` gives the line of the file on which a row of the whole begins, where there are lines.
+    `cell_of` gives the line of the file on which a row of the whole begins, where there are lines.
     """
 
     @property
     def first(self) -> int: ...
 
     @property
-    def line_of(self) -> Callable[[int], int] | None: ...
+    def cell_of(self) -> CellOf | None: ...
 
     def __len__(self) -> int: ...
 
@@ -69,8 +69,8 @@ class CsvBlock:
         return len(self.lines)
 
     @property
-    def line_of(self) -> Callable[[int], int]:
-        return lambda row: self.lines[row - self.first]
+    def cell_of(self) -> CellOf:
+        return lambda row, key: (self.lines[row - self.first], None)
 
     def texts(self, key: str) -> Sequence[str]:
         """As they stand in the file."""
@@ -141,7 +141,7 @@ class ParquetBlock:
     first: int
     file: ParquetFile
     table: Any
-    line_of: None = None
+    cell_of: None = None
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -186,9 +186,6 @@ class ParquetCells:
         return block
 
 
-def place(block: Block, origin: str, key: str, row: int) -> str:
+def place(block: Block, origin: str, key: str, row: int) -> Place:
     """`rows.csv, line 18 (row 17), column petal_length`; rows are counted from 1, those given from 0."""
-    where = f"row {row + 1}"
-    if block.line_of is not None:
-        where = f"line {block.line_of(row)} ({where})"
-    return f"{origin}, {where}, column {key}"
+    return cell_place(origin, origin, row, key, block.cell_of)

@@ -71,7 +71,7 @@ class TableRows:
         else:
             array = self._numbers(block, keys, binding)
         return Values(
-            array, self.origin, keys, block.line_of, words, binding.missing,
+            array, self.origin, keys, block.cell_of, words, binding.missing,
             binding.options.get("unknown", "error"), binding.encoding,
             np.arange(block.first, block.first + len(block)),
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +75,19 @@ def test_what_streams_is_gone_through_too(
     Path("a.nn").write_text(f"input x: float32[2]\noutput y = x -> Dense(1) {{ loss = mse }}\n{data}\n")
     assert main(["check", "a.nn", "--data", "d"]) == 3
     assert "a.npz[x], row 78, position [1]" in capsys.readouterr().err
+
+
+def test_problems_of_data_have_places_for_programs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Files as they can be opened from here; lines and columns of their text."""
+    spec = SPEC.replace(", missing = drop", "").replace("int32[]", "uint8[]").replace("OneHot(2)", "OneHot(3)")
+    (folder / "pets.nn").write_text(spec)
+    (folder / "d" / "pets.csv").write_text("kind,age,happy\n0,1,0\n\n1,old,1\n7,3,1\n")
+    assert main(["check", "pets.nn", "--data", "d", "--json"]) == 3
+    told = json.loads(capsys.readouterr().out)
+    found = {one["code"]: (one["file"], one["line"], one["column"]) for one in told}
+    path = str(Path("d") / "pets.csv")
+    assert found == {"E0710": (path, 4, 3), "E0713": (path, 5, 1)}
+    (folder / "d" / "pets.csv").unlink()
+    assert main(["check", "pets.nn", "--data", "d", "--json"]) == 3
+    (one,) = json.loads(capsys.readouterr().out)
+    assert (one["code"], one["file"], one["line"], one["place"]) == ("E0701", path, None, "pets.csv")

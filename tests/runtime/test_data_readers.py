@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.runtime.data.cell_of import cell_of
 from nnc.runtime.data.kinds import refuse_other_kind
 from nnc.runtime.data.read_csv import BLOCK_ROWS, read_csv
 from nnc.runtime.data.readers import READERS
@@ -81,6 +82,18 @@ def test_csv_refuses_gaps_that_would_cost_digits(tmp_path: Path, rows_between: i
 def test_csv_rounds_whole_numbers_that_no_integer_type_holds(tmp_path: Path, cell: str) -> None:
     found = read("csv", text_file(tmp_path / "a.csv", f"id\n1\n{cell}\n"), "id").arrays["id"]
     assert found.tolist() == [1, float(cell)]
+
+
+def test_where_a_cell_begins(tmp_path: Path) -> None:
+    """Quotes may hold separators, quotes and line breaks; one inside a field that begins otherwise is a letter."""
+    rows = ['x,"y,1",z', "", '1,"a ""b"", c",3', "", 'd,"two', "", 'lines",7', '5",,', '"",8,9']
+    path = text_file(tmp_path / "a.csv", "\r\n".join(rows))
+    found = {(row, key): cell_of(path, ",", row, key) for row in range(4) for key in ("x", "y,1", "z")}
+    assert found == {
+        (0, "x"): (3, 1), (0, "y,1"): (3, 3), (0, "z"): (3, 16), (1, "x"): (5, 1), (1, "y,1"): (5, 3), (1, "z"): (7, 8),
+        (2, "x"): (8, 1), (2, "y,1"): (8, 4), (2, "z"): (8, 5), (3, "x"): (9, 1), (3, "y,1"): (9, 4), (3, "z"): (9, 6),
+    }  # fmt: skip
+    assert cell_of(text_file(tmp_path / "b.csv", "\ufeffx;y\n1;"), ";", 0, "y") == (2, 3)
 
 
 def test_an_underscore_makes_no_number(tmp_path: Path) -> None:
@@ -156,8 +169,8 @@ def test_csv_reads_more_rows_than_a_block(tmp_path: Path) -> None:
     path = text_file(tmp_path / "a.csv", "x,y\n" + "".join(f"{i},{2 * i}\n" for i in range(10_000)))
     contents = read("csv", path, "y")
     assert contents.arrays["y"].tolist() == list(range(0, 20_000, 2))
-    assert contents.line_of is not None
-    assert contents.line_of(9_999) == 10_001
+    assert contents.cell_of is not None
+    assert contents.cell_of(9_999, None) == (10_001, 1)
 
 
 def test_csv_with_another_separator(tmp_path: Path) -> None:
