@@ -11,11 +11,11 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from nnc.grammar.diagnostics import Diagnostic, NncError, UsageError
+from nnc.grammar.diagnostics import NncError, UsageError
 
 from .commands import cache, check, diff, evaluate, explain, fmt, init, predict, render, run, specs, summary
 from .commands import compile as compile_
-from .commands.console import wants_colour
+from .commands.console import open_closed_streams, output_refusal, wants_colour
 from .usage import Parser
 
 COMMANDS: tuple[ModuleType, ...] = (
@@ -43,7 +43,10 @@ def _sentence(summary: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code. `argv` is without the program's name."""
+    closed = open_closed_streams()
     try:
+        if closed is not None:
+            raise closed
         code = _dispatch(argv)
         sys.stdout.flush()
         return code
@@ -95,13 +98,11 @@ def _report(error: NncError) -> None:
 
 
 def _stdout_refusal() -> NncError | None:
-    """What to say if standard output takes nothing more, such as a file on a full disk; it is closed then."""
+    """What to say if it was standard output that took nothing more."""
     try:
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        reason = (error.strerror or "unknown reason").lower()
-        return UsageError(Diagnostic("E0807", f"cannot write to standard output: {reason}"))
+        return output_refusal(error)
     return None
 
 

@@ -66,10 +66,11 @@ def load_own(
     import numpy as np
 
     from nnc.runtime.data import load
+    from nnc.runtime.data.slots import WEIGHTS
 
     dataset = load(data, plan, directory, outputs, learnt or None)
     fed = {name: plan.buffers[buffer].type for program in plan.programs for name, buffer in program.feeds}
-    weights = {name: type.dtype for name, type in fed.items() if name.startswith("sample_weight.")}
+    weights = {name: type.dtype for name, type in fed.items() if name.startswith(WEIGHTS)}
 
     def weighted(samples: Samples | None) -> Samples | None:
         if samples is None:

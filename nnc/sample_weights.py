@@ -10,9 +10,9 @@ from nnc.compiler.plan import Plan
 from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.grammar.source import SourceFile
 from nnc.grammar.suggest import nearest
+from nnc.runtime.data.slots import WEIGHTS
 from nnc.runtime.protocol import Runtime, Session
 
-_FEED: Final = "sample_weight."
 _PLACE: Final = "argument `sample_weight`"
 
 
@@ -44,7 +44,7 @@ def _unknown(name: str, judged: tuple[str, ...]) -> Diagnostic:
 
 def takes_weights(plan: Plan, names: Iterable[str]) -> bool:
     """Whether the plan's training is fed weights of all these outputs."""
-    return {f"{_FEED}{name}" for name in names} <= _fed(plan)
+    return {f"{WEIGHTS}{name}" for name in names} <= _fed(plan)
 
 
 def recompiled(
@@ -54,7 +54,7 @@ def recompiled(
     from nnc.compiler.pipeline import compile_source
 
     plan = session.plan
-    weighted = frozenset(names) | {feed.removeprefix(_FEED) for feed in _fed(plan)}
+    weighted = frozenset(names) | {feed.removeprefix(WEIGHTS) for feed in _fed(plan)}
     options = CompileOptions(dict(params), plan.batch_size, None, plan.seed, sample_weights=weighted)
     compiled = compile_source(SourceFile("<model>", spec), options)
     other = runtime.prepare(compiled.plan)
@@ -64,4 +64,4 @@ def recompiled(
 
 
 def _fed(plan: Plan) -> set[str]:
-    return {feed for program in plan.programs for feed, _ in program.feeds if feed.startswith(_FEED)}
+    return {feed for program in plan.programs for feed, _ in program.feeds if feed.startswith(WEIGHTS)}

@@ -52,9 +52,7 @@ def _translated(parser: argparse.ArgumentParser, message: str) -> Diagnostic:
     if match := _UNKNOWN_VERB.fullmatch(message):
         near = _did_you_mean(match[1], verbs(parser), "nnc ")
         return Diagnostic("E0801", f"there is no command `{match[1]}`", helps=(*near, _help(parser)))
-    if match := re.fullmatch(
-        r"argument (?:.*/)?(\S+): invalid choice: '(.*?)' \(choose from (.*)\)", message, re.DOTALL
-    ):
+    if match := _UNKNOWN_CHOICE.fullmatch(message):
         choices = [word.strip(" '") for word in match[3].split(",")]
         helps = (*_did_you_mean(match[2], choices), f"choose one of {', '.join(choices)}")
         return Diagnostic("E0801", f"`{match[1]}` knows no `{match[2]}`", helps=helps)

@@ -19,6 +19,7 @@ from nnc.compiler.plan import Buffer
 from nnc.grammar.diagnostics import Diagnostic, DivergedError
 from nnc.runtime.protocol import Array, Rows, Session
 
+from .metrics import ACCUMULATOR
 from .state import all_variables, write_all
 
 _LEAST_SECONDS: Final = 2.0    # between two copies
@@ -36,7 +37,7 @@ class Guard:
         self._watched = [
             v.name
             for v, _ in session.plan.variables
-            if v.type.dtype.startswith("float") and (v.role != "accumulator" or v.name in sums)
+            if v.type.dtype.startswith("float") and (v.role != ACCUMULATOR or v.name in sums)
         ]
         self._copy: dict[str, Array] = {}
         self._copied_rows = 0

@@ -9,9 +9,9 @@ from typing import Any, Final
 from nnc.runtime.protocol import Array, Session
 
 from .history import History
+from .metrics import ACCUMULATOR
 
 _KEPT: Final = "kept/"
-_ACCUMULATOR: Final = "accumulator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class TrainingState:
 
     def arrays(self, session: Session) -> dict[str, Array]:
         """The arrays that a model file of `session`'s plan does not hold as variables."""
-        sums = {v.name for v, _ in session.plan.variables if v.role == _ACCUMULATOR}
+        sums = {v.name for v, _ in session.plan.variables if v.role == ACCUMULATOR}
         found = {name: value for name, value in self.variables.items() if name in sums}
         return found | {f"{_KEPT}{name}": value for name, value in self.kept.items()}
 

@@ -6,10 +6,33 @@ import os
 import sys
 from typing import TextIO
 
+from nnc.grammar.diagnostics import Diagnostic, UsageError
+
 
 def result(text: str, end: str = "\n") -> None:
-    """Print what the user asked for, where a pipe can take it."""
-    sys.stdout.write(text + end)
+    """Print what the user asked for, where a pipe can take it. Raises: UsageError E0807 where nothing takes it."""
+    try:
+        sys.stdout.write(text + end)
+    except BrokenPipeError:    # the reader has seen enough
+        raise
+    except OSError as error:
+        raise output_refusal(error) from None
+
+
+def output_refusal(error: OSError) -> UsageError:
+    """What to say if standard output takes nothing more, such as a file on a full disk; it is closed then."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    reason = (error.strerror or "unknown reason").lower()
+    return UsageError(Diagnostic("E0807", f"cannot write to standard output: {reason}"))
+
+
+def open_closed_streams() -> UsageError | None:
+    """Put nowhere in the place of a standard stream that the caller has closed; what to say if it was the results'."""
+    is_closed = sys.stdout is None
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the whole process
+    return UsageError(Diagnostic("E0807", "cannot write to standard output: it is closed")) if is_closed else None
 
 
 def result_json(value: object) -> None:

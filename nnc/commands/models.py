@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
-from nnc.grammar.diagnostics import Diagnostic, UsageError
+from nnc.grammar.diagnostics import DataError, Diagnostic, UsageError
 
 from .console import narrate
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from nnc.runtime.protocol import Runtime, Session
 
 IN_A_FOLDER = "model.safetensors"
+_DATA = (".csv", ".parquet", ".npz", ".npy")
 HELP = "a model file, or the folder of a run"
 
 
@@ -67,7 +69,22 @@ def open_model(name: str) -> OpenModel:
     path = Path(name)
     if path.is_dir():
         path = path / IN_A_FOLDER
+    _refuse_another_kind(name, path)
     return OpenModel(str(path), path, load_model(path))
+
+
+def _refuse_another_kind(name: str, path: Path) -> None:
+    """A spec and a table are no torn models: say what to do with them."""
+    from .sources import bundled_path
+
+    if path.suffix == ".nn" or (not path.exists() and bundled_path(name) is not None):
+        what, helps = "a spec, not a model", (f"train it first: `nnc run {quote(name)}` writes a model",)
+    elif path.is_file() and path.suffix in _DATA:
+        what = "data, not a model"
+        helps = ("name the model first: `nnc predict MODEL --input @FILE`, `nnc evaluate MODEL --data DIR`",)
+    else:
+        return
+    raise DataError(Diagnostic("E0922", f"`{name}` is {what}", place=name, helps=helps))
 
 
 def data_directory(given: str | None, model: OpenModel, data: DataConfig) -> Path:

@@ -14,9 +14,11 @@ _WIDEST: Final = 40    # classes of a matrix that nobody asked for
 
 def report_table(report: Report) -> str:
     """A line per term: its value, and for what is part of the total its weight and share; the total; the matrices."""
+    from nnc.runtime.progress import number_text
+
     lines = [("", "value", "weight", "weighted")]
     lines += [_term_line(figure) for figure in report.terms]
-    lines.append(("total", "", "", _number(report.total)))
+    lines.append(("total", "", "", number_text(report.total)))
     widths = [max(len(line[i]) for line in lines) for i in range(4)]
     figures = "\n".join(
         "  ".join([line[0].ljust(widths[0]), *(line[i].rjust(widths[i]) for i in (1, 2, 3))]).rstrip() for line in lines
@@ -51,14 +53,11 @@ def _matrix(name: str, table: Array) -> str:
 
 
 def _term_line(figure: Figure) -> tuple[str, str, str, str]:
+    from nnc.runtime.progress import number_text
+
     if figure.kind == "metric":
-        return (figure.name, _number(figure.value), "", "")
-    return (figure.name, _number(figure.value), f"{figure.weight:g}", _number(figure.weight * figure.value))
-
-
-def _number(value: float) -> str:
-    """Six significant digits, as many decimals for numbers near 1."""
-    return f"{value:.4f}" if 0.001 <= abs(value) < 10_000 or value == 0 else f"{value:.4e}"
+        return (figure.name, number_text(figure.value), "", "")
+    return (figure.name, number_text(figure.value), f"{figure.weight:g}", number_text(figure.weight * figure.value))
 
 
 def report_json(report: Report) -> dict[str, Any]:

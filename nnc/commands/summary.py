@@ -73,7 +73,8 @@ def _origin(model: models.OpenModel) -> dict[str, Any]:
 def _origin_text(origin: dict[str, Any]) -> str:
     from nnc.compiler.emit.summary import bytes_text
 
-    trained = f"{origin['epochs']} epochs" if origin["epochs"] else "not trained"
+    epochs = origin["epochs"]
+    trained = f"{epochs} epoch{'s' * (epochs != 1)}" if epochs else "not trained"
     figures = ", ".join(f"{name} {value:.4g}" for name, value in origin["figures"].items())
     lines = [
         ("file", f"{origin['file']}, {bytes_text(origin['bytes'])}, written by nnc {origin['nnc']}"),
