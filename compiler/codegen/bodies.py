@@ -127,7 +127,7 @@ class BodyPrinter:
                     self.scratch.add(name, known.dtype)
         for statement in self.body.statements:
             if statement.kind == "argmax" and self._row_inputs[statement.name].level == Level.ELEMENT:
-                self.scratch.add(statement.name, statement.dtype)
+                self.scratch.add(statement.name, _in_lanes(statement.dtype))
 
     # --- printing ---------------------------------------------------------------------------------------------------
     def _define(self, name: str, dtype: str, text: str) -> None:
@@ -183,7 +183,7 @@ class BodyPrinter:
                 self._repeat(statement)
         for statement in self._row_statements(number):
             if statement.kind != "argmax" and not self.is_single:
-                kind = SUFFIX[statement.dtype]
+                kind = lane_suffix(statement.dtype)
                 start = f"all_{kind}({identity(statement.kind, statement.dtype)})"
                 self._lines.append(f"{vector_type(statement.dtype)} {statement.name}_lanes = {start};")
         return self._taken()
@@ -193,7 +193,7 @@ class BodyPrinter:
         value = converted(self._value(statement.expr, statement.dtype), statement.dtype)
         text = value.text
         if statement.kind == "sum":
-            text = f"{value.inner} * {splat(self.row_length, statement.dtype).text}"
+            text = _whole(f"{value.inner} * {splat(self.row_length, statement.dtype).text}", statement.dtype)
         elif statement.kind == "argmax":
             text = splat(0, statement.dtype).text
         self._define(statement.name, statement.dtype, text)
@@ -211,7 +211,7 @@ class BodyPrinter:
                 self._load(name, n)
                 scope.add(name)
             elif known.level == Level.ELEMENT and known.ready < number and not self.is_single:
-                self._define(name, known.dtype, f"load_{SUFFIX[known.dtype]}({self._row(name)}, {n})")
+                self._define(name, known.dtype, f"load_{SUFFIX[known.dtype]}({self._row(name, known.dtype)}, {n})")
         for statement in self.body.statements:
             if self._runs_in(statement, number):
                 self._element(statement, number, n)
@@ -233,7 +233,7 @@ class BodyPrinter:
             self._define(name, dtype, self._of_lanes(statement.kind, value, n))
             self._texts[name] = Typed(name, dtype)
         elif statement.kind == "argmax":
-            self._save(name, value.text, dtype, n)
+            self._save(name, value.text, _in_lanes(dtype), n)
         else:
             kept = self._kept(value, statement.kind, n)
             self._lines.append(f"{name}_lanes = {combined(statement.kind, f'{name}_lanes', kept, dtype)};")
@@ -249,7 +249,7 @@ class BodyPrinter:
         suffix = lane_suffix(value.dtype)
         if kind == "argmax":
             return f"all_{suffix}(({ELEMENT[value.dtype]})argmax_lanes_{suffix}({value.text}, {n}))"
-        return f"all_{suffix}({kind}_lanes_{suffix}({self._kept(value, kind, n)}))"
+        return _whole(f"all_{suffix}({kind}_lanes_{suffix}({self._kept(value, kind, n)}))", value.dtype)
 
     def after_lines(self, number: int) -> list[str]:
         """The results of a row's reductions, once all its elements have been seen."""
@@ -258,10 +258,11 @@ class BodyPrinter:
             if self.is_single:
                 continue
             if statement.kind == "argmax":
-                row = f"({ELEMENT[statement.dtype]})argmax_{suffix}({self._scratch_row(name)}, {self.row_length})"
+                place = self._scratch_row(name, _in_lanes(statement.dtype))
+                row = f"({ELEMENT[statement.dtype]})argmax_{suffix}({place}, {self.row_length})"
             else:
                 row = f"{statement.kind}_lanes_{suffix}({name}_lanes)"
-            self._define(name, statement.dtype, f"all_{suffix}({row})")
+            self._define(name, statement.dtype, _whole(f"all_{suffix}({row})", statement.dtype))
             self._texts[name] = Typed(name, statement.dtype)
         return self._taken()
 
@@ -290,14 +291,13 @@ class BodyPrinter:
                 self._lines.append(place.store(converted(value, place.dtype).text, n))
 
     def _save(self, name: str, text: str, dtype: str, n: str) -> None:
-        self._lines.append(f"store_{SUFFIX[dtype]}({self._row(name)}, {text}, {n});")
+        self._lines.append(f"store_{SUFFIX[dtype]}({self._row(name, dtype)}, {text}, {n});")
 
-    def _scratch_row(self, name: str) -> str:
-        dtype = self.known[name].dtype
+    def _scratch_row(self, name: str, dtype: str) -> str:
         return f"({ELEMENT[dtype]} *)(worker.scratch + {self.scratch.offsets[name]})"
 
-    def _row(self, name: str) -> str:
-        return f"{self._scratch_row(name)} + j"
+    def _row(self, name: str, dtype: str) -> str:
+        return f"{self._scratch_row(name, dtype)} + j"
 
 
 # --- what reductions are made of ------------------------------------------------------------------------------------
@@ -312,6 +312,16 @@ _EXTREMES: Final = {
 def lane_suffix(dtype: str) -> str:
     """What `vector.h` calls the lanes that hold a dtype."""
     return "i32" if dtype in ("uint8", "bool") else SUFFIX[dtype]
+
+
+def _in_lanes(dtype: str) -> str:
+    """The dtype of the lanes that hold a dtype."""
+    return "int32" if lane_suffix(dtype) == "i32" else dtype
+
+
+def _whole(text: str, dtype: str) -> str:
+    """A sum of uint8 has come about in 32 bits, but wraps at 8."""
+    return f"to_u8_from_i32({text})" if dtype == "uint8" else text
 
 
 def identity(operator: str, dtype: str) -> str:
