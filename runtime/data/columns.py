@@ -196,6 +196,19 @@ def not_exact(numbers: Array) -> Array:
         return np.asarray(numbers.astype(np.float64).astype(numbers.dtype) != numbers)
 
 
+def of_one_type(arrays: list[Array]) -> list[Array]:
+    """Arrays to be put together: where some are of integers, those of floats become so too if all of them are whole."""
+    if len({array.dtype for array in arrays}) > 1 and all(map(_fits_int64, arrays)):
+        return [array.astype(np.int64) for array in arrays]
+    return arrays
+
+
+def _fits_int64(array: Array) -> bool:
+    if array.dtype.kind != "f":
+        return array.dtype != np.uint64
+    return bool(np.all(array == np.floor(array)) and np.all(np.abs(array) < 2.0**63))
+
+
 def _numbers(texts: tuple[str, ...]) -> Array:
     """float64, or int64 where all are whole and float64 might not hold one. Raises: ValueError for what is no number.
 

@@ -13,6 +13,7 @@ from nnc.grammar.diagnostics import DataError, Diagnostic, Place
 from nnc.grammar.suggest import nearest
 from nnc.runtime.protocol import Feed
 
+from .columns import not_exact, of_one_type
 from .kinds import refuse_other_kind
 from .readers import READERS
 from .source import Contents, Request, Values, expand, missing_key
@@ -138,7 +139,23 @@ def _side_by_side(source: Source, contents: Contents, keys: tuple[str, ...]) -> 
         place = {word: index for index, word in enumerate(words)}
         tables = [np.array([*(place[word] for word in contents.words[key]), -1], np.int64) for key in of_text]
         columns = [recoded(column, table) for column, table in zip(columns, tables, strict=True)]
-    return side_by_side(columns), words
+    return side_by_side(_exactly(source, keys, columns)), words
+
+
+def _exactly(source: Source, keys: tuple[str, ...], columns: list[Feed]) -> list[Feed]:
+    """The same in types whose common one loses no digits. Raises: DataError E0702 where gaps leave no such type."""
+    arrays = [column for column in columns if isinstance(column, np.ndarray)]
+    if len(arrays) < len(columns):
+        return columns
+    arrays = of_one_type(arrays)
+    pairs = list(zip(keys, arrays, strict=True))
+    gap = next((key for key, array in pairs if array.dtype.kind == "f" and np.isnan(array).any()), None)
+    for key, array in pairs if gap is not None else ():
+        if array.dtype.kind in "iu" and not_exact(array).any():
+            text = f"column `{key}` has whole numbers above 2**53 beside the missing values of `{gap}`"
+            raise DataError(Diagnostic("E0702", text, place=f"{source.path}, column {key}",
+                                       helps=("give each an input of its own",)))  # fmt: skip
+    return [*arrays]
 
 
 def _implied_keys(name: str, source: Source, contents: Contents) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from nnc.grammar.diagnostics import DataError, Diagnostic
 from nnc.runtime.protocol import Array, Feed
 
 from . import stream
-from .columns import EXACT, not_exact
+from .columns import EXACT, not_exact, of_one_type
 from .source import Request, unreadable
 from .stream import FileRows, Picked, PickedColumns
 
@@ -159,7 +159,7 @@ class Table:
             whole: dict[str, Feed] = {}
             for key in self._keys:
                 parts = self._pieces.pop(key)
-                whole[key] = _joined(parts) if parts else np.empty(0)
+                whole[key] = np.concatenate(of_one_type(parts)) if parts else np.empty(0)
             return whole
         table = self._spool.rows((self._rows, len(self._keys)), np.dtype(np.float64))
         return {key: PickedColumns((Picked(table, k, self._numbers.get(key)),)) for k, key in enumerate(self._keys)}
@@ -176,20 +176,6 @@ class Table:
     def _too_exact(self) -> DataError:
         return unreadable(self._request, "holds whole numbers above 2**53 and is too large for memory",
                           "convert it to .npy files")  # fmt: skip
-
-
-def _joined(parts: list[Array]) -> Array:
-    """One column of its blocks. Where some are int64, those of floats become so too if they hold whole numbers only."""
-    if len({part.dtype for part in parts}) > 1 and all(map(_is_whole, parts)):
-        parts = [part.astype(np.int64) for part in parts]
-    return np.concatenate(parts)
-
-
-def _is_whole(part: Array) -> bool:
-    """Whether int64 holds every number of a block."""
-    if part.dtype.kind != "f":
-        return part.dtype != np.uint64
-    return bool(np.all(part == np.floor(part)) and np.all(np.abs(part) < 2.0**63))
 
 
 def _with_gap(numbers: Array) -> Array:

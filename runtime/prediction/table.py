@@ -11,7 +11,7 @@ import numpy as np
 
 from nnc.compiler.options import Value
 from nnc.grammar.diagnostics import DataError, Diagnostic
-from nnc.runtime.data.columns import HELP_PREDICTED, is_missing
+from nnc.runtime.data.columns import HELP_PREDICTED, is_missing, of_one_type
 from nnc.runtime.data.source import Encoding, Request, Values, expand, unusable
 from nnc.runtime.protocol import Array
 
@@ -86,7 +86,7 @@ class TableRows:
             problems += wrong
         if problems:
             raise DataError(*(replace(p, helps=HELP_PREDICTED) if p.code == "E0711" else p for p in problems))
-        return np.stack(arrays, axis=1)
+        return np.stack(of_one_type(arrays), axis=1)
 
     def _coded(self, block: Block, keys: tuple[str, ...], binding: Binding) -> tuple[Array, tuple[str, ...]]:
         """Positions in the texts that these rows have; -1 where one is missing."""

@@ -114,6 +114,20 @@ def test_a_split_stratified_by_one_hot_rows(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["error", "median"])
+def test_large_whole_numbers_stay_exact_beside_small_ones(folder: Path, missing: str) -> None:
+    """Columns of one input; a gap in either leaves no type that holds all."""
+    plan = Plan("ids", 0, 32, 0, (), (), (), signatures(x=("int64", (2,))), (), (), ())
+    (folder / "ids.csv").write_text("small,large\n1,9007199254740993\n2,3\n")
+    config = DataConfig((("all", (("x", Source("csv", "ids.csv", (("missing", missing),), ("small", "large"))),)),))
+    assert load(config, plan, folder).train.feeds["x"].tolist() == [[1, 9007199254740993], [2, 3]]
+    if missing != "error":
+        (folder / "ids.csv").write_text("small,large\n1,9007199254740993\n,3\n")
+        with pytest.raises(DataError) as caught:
+            load(config, plan, folder)
+        assert [d.code for d in caught.value.diagnostics] == ["E0702"]
+
+
+@pytest.mark.parametrize("missing", ["error", "median"])
 def test_independent_problems_come_in_one_report(folder: Path, missing: str) -> None:
     rows = [[i, i / 2, 100 * i, i % 3] for i in range(12)]
     rows[3][0], rows[7][3] = "low", 7
