@@ -18,7 +18,8 @@ from .source import Source
 from .target import Target
 
 _HEADERS = (
-    "vector.h", "vector_math.h", "quotients.h", "philox.h", "share.h", "rows.h", "product.h", "fitness.h", "pool.h",
+    "vector.h", "vector_math.h", "quotients.h", "philox.h", "share.h", "rows.h", "product.h", "update.h", "fitness.h",
+    "pool.h",
 )  # fmt: skip
 _BYTES_OF_A_CYCLE = 8
 

@@ -9,7 +9,7 @@ from ..plan import Plan, Reduction, Step
 from ..types import BATCH, ITEM_SIZE
 from .bodies import BodyPrinter, Known, combined
 from .calls import SMALL_WORK, Arguments, Call, Piece, head
-from .expressions import SUFFIX, Typed
+from .expressions import ELEMENT, SUFFIX, Typed
 from .layouts import Run, panel_runs
 from .places import Length, Level, Place, length_of, linear, vector_type
 from .reductions import Partials, finish_call, piece_spans
@@ -54,6 +54,10 @@ class _ProductPrinter:
         self.summing = [r for r in step.reductions if str(r.expr.value) != "b"]
         self.sums: list[Piece] = []
         self.body = self._body()
+        touched = {id for _, id in step.body.operands} | {id for id, _ in step.body.stores}
+        self.is_update = not self.summing and all(
+            id in panels or plan.buffers[id].type.concrete(1) == () for id in touched
+        )
 
     # --- the body, run on every vector of a tile ---------------------------------------------------------------------
     def _body(self) -> BodyPrinter:
@@ -189,6 +193,9 @@ class _ProductPrinter:
             source.all([f"{type} {name};" for name, type in self._hoisted()])
         source.lines[-1] += ";"
         source.line()
+        if self.is_update:
+            self._update(source)
+            return
         where = "const long row, const long column, const long at, const long n"
         vector = vector_type(self.dtype)
         with source.block(f"INLINE void NAME_body(const void *of, {where}, const {vector} acc)"):
@@ -198,6 +205,24 @@ class _ProductPrinter:
             del lines
             source.all([f"const {type} {name} = s->{name};" for name, type in self._hoisted()])
             source.all([*self.body.row_lines(0), *self.body.element_lines(0, "n"), *self.body.row_end_lines()])
+        source.line()
+
+    def _update(self, source: Source) -> None:
+        """The body on a piece of memory that a tile covers."""
+        element = ELEMENT[self.dtype]
+        parameters = f"const void *of, const long first, const long count, const {element} *sums"
+        with source.block(f"static void NAME_update({parameters})"):
+            source.line("const struct NAME *const s = of;")
+            self.body.call_lines()      # for the texts of what is hoisted
+            source.all([f"const {type} {name} = s->{name};" for name, type in self._hoisted()])
+            acc = f"const {vector_type(self.dtype)} acc = load_{self.kind}(sums + k, "
+            source.line("long k = 0;")
+            with source.block("for (; k + LANES <= count; k += LANES)"):
+                source.all(["const long at = first + k;", f"{acc}LANES);"])
+                source.all([*self.body.row_lines(0), *self.body.element_lines(0, "LANES")])
+            with source.block("if (k < count)"):
+                source.all(["const long at = first + k, n = count - k;", f"{acc}n);"])
+                source.all([*self.body.row_lines(0), *self.body.element_lines(0, "n")])
         source.line()
 
     def _panels(self, source: Source) -> None:
@@ -219,10 +244,12 @@ class _ProductPrinter:
                 source.line(f"    .length = {self.summed}, .rows = {self.rows}, .column = {run.column}, "
                             f".columns = {run.columns},")
                 source.line("};")
-                source.line(
-                    f"panels_{self.kind}({self.target.tile_rows[vectors if self.width > 1 else 1]}, {vectors}, "
-                    f"{run.columns}, &product, {begin}, NAME_body, &s);"
-                )
+                tile = f"{self.target.tile_rows[vectors if self.width > 1 else 1]}, {vectors}, {run.columns}"
+                if self.is_update:
+                    call = f"updates_{self.kind}({tile}, {self.rows}, &product, {begin}, NAME_update, &s);"
+                else:
+                    call = f"panels_{self.kind}({tile}, &product, {begin}, NAME_body, &s);"
+                source.line(call)
             done += run.count
 
     def _operand_a(self) -> Operand:

@@ -1,0 +1,64 @@
+/* Products whose result only changes what lies in panels, element by element: the update of weights by their gradient.
+ *
+ * A tile of such a result is one piece of memory in every panelled matrix, whatever its rows are. So its sums are put
+ * side by side first, and the update runs over the piece in whole vectors: narrow panels leave no lane empty, and the
+ * update's code stands once, not once for each vector of a tile.
+ */
+#ifndef NNC_UPDATE_H
+#define NNC_UPDATE_H
+
+#include "product.h"
+
+/* What happens to the `count` elements of a tile from `at` on, whose sums these are. */
+typedef void update_f32(const void *of, long at, long count, const float *sums);
+typedef void update_f64(const void *of, long at, long count, const double *sums);
+
+#define UPDATE(kind, element, vector)                                                                  \
+    struct sums_##kind { element *to; long columns; };                                                 \
+                                                                                                       \
+    /* Whole vectors: what one writes beyond its row, the next row overwrites. */                      \
+    INLINE void keep_##kind(const void *of, long row, long column, long at, long n, vector acc) {      \
+        const struct sums_##kind *sums = of;                                                           \
+        (void)at, (void)n;                                                                             \
+        store_##kind(sums->to + row * sums->columns + column, acc, LANES);                             \
+    }                                                                                                  \
+                                                                                                       \
+    INLINE void update_tile_##kind(const int rows, const int vectors, const long columns,              \
+                                   const struct product_##kind *p, long row, long panel,               \
+                                   update_##kind *update, const void *of) {                            \
+        element sums[MOST_ROWS * MOST_VECTORS * LANES + LANES] __attribute__((aligned(64)));           \
+        const struct sums_##kind kept = {sums, columns};                                               \
+        const long at = p->rows * (p->column + panel * columns) + row * columns;                       \
+        const element *b = p->b + panel * p->b_panel;                                                  \
+        tile_##kind(rows, vectors, columns, p, p->a + row * p->a_row, b, 0, 0, keep_##kind, &kept);    \
+        update(of, at, rows * columns, sums);                                                          \
+    }                                                                                                  \
+                                                                                                       \
+    /* As panels, of matrices with `rows` rows. */                                                     \
+    INLINE void updates_##kind(const int tall, const int vectors, const long columns, const long rows, \
+                               const struct product_##kind *p, struct share tiles,                     \
+                               update_##kind *update, const void *of) {                                \
+        const long blocks = (rows + tall - 1) / tall;                                                  \
+        for (long tile = tiles.first; tile < tiles.last; tile++) {                                     \
+            const long panel = tile / blocks;                                                          \
+            long row = tile % blocks * tall;                                                           \
+            if (row + tall <= rows) {                                                                  \
+                update_tile_##kind(tall, vectors, columns, p, row, panel, update, of);                 \
+                continue;                                                                              \
+            }                                                                                          \
+            if (tall > 4 && rows % tall & 4) {                                                         \
+                update_tile_##kind(4, vectors, columns, p, row, panel, update, of);                    \
+                row += 4;                                                                              \
+            }                                                                                          \
+            if (rows % tall & 2) {                                                                     \
+                update_tile_##kind(2, vectors, columns, p, row, panel, update, of);                    \
+                row += 2;                                                                              \
+            }                                                                                          \
+            if (rows % tall & 1) update_tile_##kind(1, vectors, columns, p, row, panel, update, of);   \
+        }                                                                                              \
+    }
+UPDATE(f32, float, f32v)
+UPDATE(f64, double, f64v)
+#undef UPDATE
+
+#endif
