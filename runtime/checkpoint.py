@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from nnc.compiler.options import Choice, TrainConfig
+from nnc.compiler.options import TrainConfig
 from nnc.compiler.plan import Plan
 from nnc.grammar.diagnostics import DataError, Diagnostic, UsageError
 from nnc.runtime.protocol import Session
@@ -27,22 +27,29 @@ from .whole_file import remove_leftovers
 
 Moment = Callable[[], TrainingState]     # copies everything, so it is called only for what is written
 MANY_STEPS: Final = 1 << 30
-NOW_AND_THEN = Choice("every", (("epochs", 1), ("seconds", 1.0)))    # for a run whose spec does not say
 
 
 class Checkpoints:
-    """Writes `latest` every so many epochs or steps and when training is interrupted, `best` when a figure improves."""
+    """Writes `latest` every so many epochs or steps and when training is interrupted, `best` when a figure improves.
 
-    def __init__(self, config: TrainConfig, model: SavedModel, latest: Path, best: Path) -> None:
+    seconds_between: where the spec does not say how often, `latest` is written after every epoch that ends so many
+    seconds after the last time; None to write none but when training is interrupted.
+    """
+
+    def __init__(
+        self, config: TrainConfig, model: SavedModel, latest: Path, best: Path, *, seconds_between: float | None = None
+    ) -> None:
         choices = {choice.name: choice for choice in config.checkpoint}
-        every = dict(choices["every"].arguments) if "every" in choices else {}
+        every: dict[str, object] = {} if seconds_between is None else {"epochs": 1}
+        if "every" in choices:
+            every, seconds_between = dict(choices["every"].arguments), None
         self.latest, self.best = latest, best
         self.watch: Watch | None = None
         self._epochs, self._steps = _count(every.get("epochs")), _count(every.get("steps"))
         self._best = choices.get("best")
         self._model = model
         self._steps_since = 0
-        self._seconds = float(str(every.get("seconds", 0)))
+        self._seconds = seconds_between or 0.0
         self._written = time.monotonic()
         for path in (latest, best):
             remove_leftovers(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 import math
@@ -12,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nnc.grammar.diagnostics import Diagnostic, UsageError
 from nnc.runtime.protocol import Session
 
-from .checkpoint import NOW_AND_THEN, Checkpoints
+from .checkpoint import Checkpoints
 from .history import Epoch, History
 from .lock import lock
 from .modelfile import SavedModel
@@ -25,6 +24,7 @@ from .state import TrainingState
 from .whole_file import write_whole
 
 CHECKPOINTS = "checkpoints"
+_SECONDS_BETWEEN: Final = 1.0    # checkpoints that the spec does not ask for
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +89,7 @@ class RunFolder:
 
     def checkpoints(self, saved: SavedModel, session: Session, moment: TrainingState) -> Checkpoints:
         """Those that the spec asks for, and one now and then where it does not say; the first as the run begins."""
-        asked = saved.train.checkpoint
-        if all(choice.name != "every" for choice in asked):
-            asked = (*asked, NOW_AND_THEN)
-        found = Checkpoints(dataclasses.replace(saved.train, checkpoint=asked), saved, self.latest, self.best)
+        found = Checkpoints(saved.train, saved, self.latest, self.best, seconds_between=_SECONDS_BETWEEN)
         if not self.latest.exists():
             found.interrupted(session, moment)
         return found

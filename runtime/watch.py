@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from nnc.compiler.formulas.metrics import METRICS
 from nnc.compiler.options import Choice, TrainConfig
 from nnc.grammar.diagnostics import NncError
 from nnc.runtime.protocol import Array, Session
 
 from .history import Epoch, figure_among, unknown_figure
 
-_GROWS: Final = ("accuracy", "precision", "recall", "auc", "f1_score", "r2_score", "cosine_similarity")
 _RESTORED: Final = frozenset({"weight", "statistic"})
 
 
@@ -61,7 +61,8 @@ class Watch:
     def improves(self, epoch: Epoch) -> bool:
         """Note an epoch; true if it is the best so far."""
         value = epoch.figures[self.figure]
-        sign = -1.0 if self.figure.rpartition(".")[2].endswith(_GROWS) else 1.0
+        metric = METRICS.get(self.figure.rpartition(".")[2])
+        sign = -1.0 if metric is not None and metric.grows else 1.0
         if math.isnan(self.best) or sign * (self.best - value) > self.min_delta:
             self.best, self.best_epoch, self.waited = value, epoch.number, 0
             return True

@@ -69,7 +69,8 @@ class Metric:
     scores, which evaluation alone gives.
     `targets` says for which kinds of target it makes sense;
     `of_classes`: the metric to take in its place where the target names one of several classes. asks_half: whether it
-    asks of a single unit if it is above 0.5. needs_classes: the targets must be yes and no, or classes.
+    asks of a single unit if it is above 0.5. needs_classes: the targets must be yes and no, or classes. grows: more of
+    it is better, so that early stopping and the best checkpoint look for its largest value.
     """
 
     doc: str
@@ -84,6 +85,7 @@ class Metric:
     of_classes: Metric | None = None
     asks_half: bool = False
     needs_classes: bool = False
+    grows: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,15 +235,18 @@ METRICS: Final[dict[str, Metric]] = {
         _accuracy,
         _MEAN,
         asks_half=True,
+        grows=True,
     ),
     "binary_accuracy": Metric(
-        "share of units on the right side of `threshold`", _elementwise(_hit), _MEAN, _YES_OR_NO, {"threshold": 0.5}
+        "share of units on the right side of `threshold`", _elementwise(_hit), _MEAN, _YES_OR_NO, {"threshold": 0.5},
+        grows=True,
     ),
     "categorical_accuracy": Metric(
-        "share of samples whose largest unit is that of the one-hot target", _same_class, _MEAN, ("one_hot", "like")
+        "share of samples whose largest unit is that of the one-hot target", _same_class, _MEAN, ("one_hot", "like"),
+        grows=True,
     ),
     "sparse_categorical_accuracy": Metric(
-        "share of samples whose largest unit is the target class", _same_class, _MEAN, ("class",)
+        "share of samples whose largest unit is the target class", _same_class, _MEAN, ("class",), grows=True
     ),
     "top_k_accuracy": Metric(
         "share of samples with the target class among the `k` largest units",
@@ -251,6 +254,7 @@ METRICS: Final[dict[str, Metric]] = {
         _MEAN,
         ("class", "one_hot"),
         {"k": 5},
+        grows=True,
     ),
     "precision": Metric(
         "share of right ones among the yeses; of classes, the mean over them",
@@ -258,6 +262,7 @@ METRICS: Final[dict[str, Metric]] = {
         _ratio(_A0, _A1),
         defaults=_THRESHOLD,
         of_classes=_over_classes("mean precision over the classes", _ratio(_A0, _A1)),
+        grows=True,
     ),
     "recall": Metric(
         "share of answers yes among the targets yes; of classes, the mean over them",
@@ -265,6 +270,7 @@ METRICS: Final[dict[str, Metric]] = {
         _ratio(_A0, _A1),
         defaults=_THRESHOLD,
         of_classes=_over_classes("mean recall over the classes", _ratio(_A0, _A2)),
+        grows=True,
     ),
     "f1_score": Metric(
         "harmonic mean of precision and recall; of classes, the mean over them",
@@ -272,6 +278,7 @@ METRICS: Final[dict[str, Metric]] = {
         _ratio(2 * _A0, _A1 + _A2),
         defaults=_THRESHOLD,
         of_classes=_over_classes("mean f1 over the classes", _ratio(2 * _A0, _A1 + _A2)),
+        grows=True,
     ),
     "auc": Metric(
         "how often a yes has a larger score than a no (area under the ROC curve); of classes and of several units, the"
@@ -280,6 +287,7 @@ METRICS: Final[dict[str, Metric]] = {
         const(0),
         measure="auc",
         needs_classes=True,
+        grows=True,
     ),
     "confusion": Metric(
         "how often each class (row) was taken for each (column); a matrix, given by evaluation",
@@ -297,6 +305,7 @@ METRICS: Final[dict[str, Metric]] = {
         ("like",),
         is_summed=True,
         merge=_R2_MERGED,
+        grows=True,
     ),
 }
 

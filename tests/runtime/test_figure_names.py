@@ -8,6 +8,8 @@ import pytest
 import nnc
 from nnc.compiler.formulas.metrics import ALIASES, METRICS, figure_name
 from nnc.grammar.diagnostics import NncError
+from nnc.runtime.history import Epoch
+from nnc.runtime.watch import Watch
 
 SPEC = """input x: float32[3]
 output y = x -> Dense(1, sigmoid) { loss = binary_crossentropy, metrics = [f1, acc] }
@@ -65,3 +67,18 @@ def test_every_alias_leads_to_its_metric_and_no_metric_elsewhere() -> None:
     assert all(figure_name(f"val_main.{alias}") == f"val_main.{name}" for alias, name in ALIASES.items())
     assert all(figure_name(name) == name and figure_name(f"val_{name}") == f"val_{name}" for name in METRICS)
     assert figure_name("f1.loss") == "f1.loss"      # an output may have the name of a metric
+
+
+@pytest.mark.parametrize(
+    ("figure", "grows"),
+    [("loss", False), ("val_loss", False), ("y.loss", False), ("val_y.mae", False), ("y.rmse", False),
+     ("y.cosine_similarity", False),    # minus the cosine, as the loss of that name
+     ("y.binary_accuracy", True), ("val_y.sparse_categorical_accuracy", True), ("y.top_k_accuracy", True),
+     ("val_y.f1_score", True), ("y.auc", True), ("y.r2_score", True), ("y.precision", True), ("y.recall", True),
+     ("hidden.kernel_regularizer", False)],
+)  # fmt: skip
+def test_the_table_of_metrics_says_which_way_is_better(figure: str, grows: bool) -> None:
+    watch = Watch(figure, patience=1, min_delta=0.0)
+    assert watch.improves(Epoch(1, {figure: 0.5}, 0.0))
+    assert watch.improves(Epoch(2, {figure: 0.6}, 0.0)) == grows
+    assert watch.improves(Epoch(3, {figure: 0.4}, 0.0)) != grows
