@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from nnc.compiler.expr import Expr
+from nnc.compiler.expr import Expr, var
 from nnc.compiler.graph import Variable
 from nnc.compiler.options import Choice
 from nnc.compiler.plan import ROWS_FEED, Body, Buffer, Plan, Program, Reduction, Signature, Statement, Step
@@ -24,7 +24,7 @@ FIXED = ("variable", "constant")
 
 
 class PlanMaker:
-    """Collects buffers and steps; `session` runs the one program `predict` on `runtime`."""
+    """Collects buffers and steps; `session` runs the program `train_step` of them on `runtime`."""
 
     runtime: ClassVar[Runtime] = ReferenceRuntime()
 
@@ -86,10 +86,14 @@ class PlanMaker:
         self.steps.append(Step(kernel, "layer", TensorType(dtype, space), operands, pairs, body, reductions))
 
     def plan(self) -> Plan:
-        program = Program("predict", tuple(self.feeds), tuple(self.fetches), tuple(self.steps), self.size)
+        """The steps as `train_step`, which need feed and fetch nothing, beside a `predict` of one step."""
+        program = Program("train_step", tuple(self.feeds), tuple(self.fetches), tuple(self.steps), self.size)
+        given, gone = self.place("input", BATCH, 1), self.place("temporary", BATCH, 1)
+        copy = Step("map", "layer", TensorType("float32", (BATCH, 1)), (), (), body({"x": given}, (), {gone: var("x")}))
+        predict = Program("predict", (("given", given),), (("prediction", gone),), (copy,), 0)
         return Plan(
             "hand_made", self.seed, self.batch_size, self.size + GUARD_BYTES, tuple(self.variables),
-            tuple(self.buffers), (program,),
+            tuple(self.buffers), (predict, program),
             tuple(Signature(name, self.buffers[id].type) for name, id in self.feeds if name != ROWS_FEED), (), (), (),
         )  # fmt: skip
 
@@ -98,21 +102,21 @@ class PlanMaker:
         session = self.runtime.prepare(self.plan())
         block = arena_bytes(session)
         block[~_bytes_of(session.plan, [id for id, b in enumerate(self.buffers) if b.kind in FIXED], 1)] = NAN_BYTE
-        session.bind("predict", feeds)
+        session.bind("train_step", feeds)
         return session
 
 
 def run(session: Any, *rows: int) -> dict[str, Array]:
     """Copies of all results of one step on the samples `rows`. Asserts that no byte beside its results changes."""
     plan = session.plan
-    program = plan.program("predict")
+    program = plan.program("train_step")
     bodies = [b for step in program.steps for b in (step.body, *(r.body for r in step.reductions))]
     written = [id for _, id in program.feeds] + [id for b in bodies for id, _ in b.stores]
     untouched = ~_bytes_of(plan, written, len(rows))
     before = arena_bytes(session)[untouched]
-    session.run("predict", np.array(rows, np.int64))
+    session.run("train_step", np.array(rows, np.int64))
     np.testing.assert_array_equal(arena_bytes(session)[untouched], before, err_msg="bytes of no result")
-    return {name: session.fetch("predict", name).copy() for name, _ in program.fetches}
+    return {name: session.fetch("train_step", name).copy() for name, _ in program.fetches}
 
 
 def arena_bytes(session: Any) -> npt.NDArray[np.uint8]:
