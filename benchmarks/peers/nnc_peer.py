@@ -34,21 +34,16 @@ class Training(Peer):
         self.session.bind("train_step", feeds)
         self.rows = np.tile(np.arange(job.batches * job.batch_size), job.steps // job.batches)
         self.batches = np.split(self.rows, job.steps)
-        self.run_steps = getattr(self.session, "run_steps", None)
 
     def check(self) -> list[float]:
         losses = []
         for rows in self.batches[:CHECKED_STEPS]:
-            (self.run_steps or self.session.run)("train_step", rows)
+            self.session.run("train_step", rows)
             losses.append(float(self.session.fetch("train_step", "loss")))
         return losses
 
     def run(self) -> None:
-        if self.run_steps is not None:
-            self.run_steps("train_step", self.rows)
-            return
-        for rows in self.batches:
-            self.session.run("train_step", rows)
+        self.session.run("train_step", self.rows)
 
 
 class Prediction(Peer):
