@@ -287,7 +287,7 @@ def _tell(job: Job, history: History, part: str, report: Report, seconds: float)
     else:
         result(f"{name}, {_split_text(part, report.rows)}\n\n{report_table(report)}")
     where = f"all of it is in {places.folder.path}" if places.folder is not None else f"the model is in {places.model}"
-    narrate(f"\n{_done(len(history), job.moment.epoch)}, {seconds:.1f} s of training; {where}")
+    narrate(f"\n{_done(job, len(history), seconds)}; {where}")
     model = quote(str(places.model))
     load = f"nnc.load({_python_text(places.model)})"
     narrate(f"next: `nnc evaluate {model}`, `nnc predict {model} --input ...`; `{load}`")
@@ -299,9 +299,11 @@ def _python_text(path: Path) -> str:
     return json.dumps(str(path), ensure_ascii=False)
 
 
-def _done(epochs: int, before: int) -> str:
-    """What this command did; a run that goes on had epochs `before` it."""
-    return f"{_epochs(epochs - before)} ({epochs} with those before)" if before else _epochs(epochs)
+def _done(job: Job, epochs: int, seconds: float) -> str:
+    """What was done; of a run that goes on, only the seconds of this part are known."""
+    if job.moment.epoch or job.moment.rows_done:
+        return f"{_epochs(epochs)} in all, {seconds:.1f} s of training since it went on"
+    return f"{_epochs(epochs)}, {seconds:.1f} s of training"
 
 
 def _epochs(count: int) -> str:
