@@ -24,12 +24,14 @@ from nnc.runtime.data import Dataset, Samples, from_arrays
 from nnc.runtime.data.encoding import from_texts, to_texts
 from nnc.runtime.data.order import split_rows
 from nnc.runtime.history import Epoch, History
+from nnc.runtime.predictor import Handle
 from nnc.runtime.progress import progress_for
 from nnc.runtime.protocol import Array, Runtime, Session
 from nnc.runtime.provenance import data_hashes, provenance, sample_hashes
 from nnc.runtime.state import TrainingState, all_variables
 
 from .callbacks import checked
+from .handles import LiveHandle, lasting_handle
 from .sample_weights import recompiled, takes_weights, weighted_outputs
 from .weights import Weights
 
@@ -149,8 +151,7 @@ class Model:
         hashes = (provenance or {}).get("data_sha256")
         self._data_sha256: dict[str, str] = dict(hashes) if isinstance(hashes, Mapping) else {}
         self._runtime_name, self._threads = runtime, threads
-        self._lock = threading.RLock()
-        self._is_training = False
+        self._lock, self._is_training, self._live = threading.RLock(), False, LiveHandle()
 
     @classmethod
     def of(cls, compiled: Compiled, runtime: str = "auto", threads: int | None = None) -> Model:
@@ -312,12 +313,19 @@ class Model:
 
     def predict(self, x: Any) -> dict[str, Array] | Array:
         """Each output's value by name, or the one array of a model with one output; one row per sample."""
-        samples = from_arrays(
-            self.plan, self.outputs, x, needs_targets=False, encodings=from_texts(self.vocabularies)
-        )
         with self._lock:
-            results = train.predict(self.session, samples)
-        return results if len(results) > 1 else next(iter(results.values()))
+            results: dict[str, Array] | Array = self._live.predict(self.session, self.outputs, self.vocabularies, x)
+        return results
+
+    def predictor(self) -> Handle:
+        """A function for any number of threads at once that predicts, as `predict`, with the weights as they are now.
+
+        It takes `out=` too: the array to write to, or a dict of them. What is trained later does not change it. With
+        the native runtime no call waits for another.
+        """
+        with self._lock:
+            runtime = _runtime(self._runtime_name, self._threads)
+            return lasting_handle(self.session, runtime, self.outputs, self.vocabularies)
 
     def summary(self) -> None:
         """Print a table: layers, what they read, shapes, parameters, work and memory."""

@@ -18,6 +18,7 @@ from . import train
 from .data import Samples
 from .protocol import Array, Session
 
+Handle = Callable[..., Any]  # called as a `Predictor` is
 Audit = Callable[[Any], Mapping[str, Array]]  # what a caller gives -> arrays as the plan is fed them, by input
 
 

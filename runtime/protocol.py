@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +65,17 @@ class Session(Protocol):
 
     def write(self, variable: str, value: Array) -> None:
         """Set a variable; shape and dtype must be its own."""
+
+
+@runtime_checkable
+class PredictingSession(Protocol):
+    """A session that can hand out a quicker way to predict than `bind`, `run` and `fetch`."""
+
+    def predictor(self, audit: Callable[[Any], Mapping[str, Array]], *, is_live: bool = False) -> Callable[..., Any]:
+        """A handle as `runtime.predictor.Predictor`, with a copy of the weights or, `is_live`, the session's own.
+
+        audit: makes feeds of what the handle is called with, and raises DataError where that cannot be done.
+        """
 
 
 class Runtime(Protocol):
