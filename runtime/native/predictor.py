@@ -129,9 +129,12 @@ class NativePredictor:
                     result = out
                 else:
                     return self._any(x, out)
-                place = self._place()
+                try:
+                    place = self._idle.pop()
+                except IndexError:
+                    place = _Place(self._code, self._weights, 1)
                 given = place.given
-                given[ROWS], given[ARE_FIT] = shape[0], 0
+                given[ROWS] = shape[0]
                 given[ENDS], given[ENDS + 1] = _address(x), _address(result)
                 is_done = self._predict(place.address)
                 self._idle.append(place)
@@ -226,7 +229,9 @@ class NativePredictor:
         given[ROWS], given[ARE_FIT] = rows, are_fit
         for number, array in enumerate((*inputs, *results), ENDS):
             given[number] = _address(array)
-        return bool(self._predict(place.address))
+        is_done = self._predict(place.address)
+        given[ARE_FIT] = False
+        return bool(is_done)
 
 
 class _Place:
