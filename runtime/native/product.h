@@ -19,12 +19,14 @@ typedef void finish_f64(const void *of, long row, long column, long at, long n, 
 
 #define PRODUCT(kind, element, vector)                                                                 \
     struct product_##kind {                                                                            \
-        const element *a;       /* element (i, r) is a[i * a_row + r * a_step] */                      \
-        long a_row, a_step;                                                                            \
+        const element *a;       /* element (i, r) of a block of rows is at i * a_row + r * a_step */   \
+        long a_row, a_step;     /* in the block of rows that begins at row * a_block */                \
+        long a_block;                                                                                  \
         const element *b;       /* row r of panel p begins at b[p * b_panel + r * b_step] */           \
         long b_panel, b_step;                                                                          \
         long length;            /* of the inner index r */                                             \
         long rows;              /* of the result */                                                    \
+        long top, high;         /* which of them, from `top` on, are to be computed */                 \
         long column, columns;   /* where the first panel begins, and columns in each */                \
     };                                                                                                 \
                                                                                                        \
@@ -58,26 +60,25 @@ typedef void finish_f64(const void *of, long row, long column, long at, long n, 
     INLINE void panels_##kind(const int tall, const int vectors, const long columns,                   \
                               const struct product_##kind *p, struct share tiles, finish_##kind *finish, \
                               const void *of) {                                                        \
-        const long blocks = (p->rows + tall - 1) / tall;                                               \
-        for (long tile = tiles.first; tile < tiles.last;) {                                            \
-            const long panel = tile / blocks, block = tile % blocks;                                   \
-            const long end = block + tiles.last - tile < blocks ? block + tiles.last - tile : blocks;  \
-            const long last = end * tall < p->rows ? end * tall : p->rows;                             \
-            const element *b = p->b + panel * p->b_panel;                                              \
+        const long blocks = (p->high + tall - 1) / tall, left = p->high % tall;                        \
+        for (long tile = tiles.first; tile < tiles.last; tile++) {                                     \
+            const long panel = tile / blocks, top = tile % blocks * tall;                              \
+            const element *a = p->a + (p->top + top) * p->a_block, *b = p->b + panel * p->b_panel;     \
             const long column = p->column + panel * columns;                                           \
-            long row = block * tall;                                                                   \
-            for (; row + tall <= last; row += tall)                                                    \
-                tile_##kind(tall, vectors, columns, p, p->a + row * p->a_row, b, row, column, finish, of); \
-            if (tall > 4 && row + 4 <= last) {                                                         \
-                tile_##kind(4, vectors, columns, p, p->a + row * p->a_row, b, row, column, finish, of); \
-                row += 4;                                                                              \
+            long row = p->top + top;                                                                   \
+            if (top + tall <= p->high) {                                                               \
+                tile_##kind(tall, vectors, columns, p, a, b, row, column, finish, of);                 \
+                continue;                                                                              \
             }                                                                                          \
-            if (row + 2 <= last) {                                                                     \
-                tile_##kind(2, vectors, columns, p, p->a + row * p->a_row, b, row, column, finish, of); \
-                row += 2;                                                                              \
+            if (tall > 4 && left & 4) {                                                                \
+                tile_##kind(4, vectors, columns, p, a, b, row, column, finish, of);                    \
+                row += 4, a += 4 * p->a_row;                                                           \
             }                                                                                          \
-            if (row < last) tile_##kind(1, vectors, columns, p, p->a + row * p->a_row, b, row, column, finish, of); \
-            tile += end - block;                                                                       \
+            if (left & 2) {                                                                            \
+                tile_##kind(2, vectors, columns, p, a, b, row, column, finish, of);                    \
+                row += 2, a += 2 * p->a_row;                                                           \
+            }                                                                                          \
+            if (left & 1) tile_##kind(1, vectors, columns, p, a, b, row, column, finish, of);          \
         }                                                                                              \
     }
 
@@ -99,10 +100,11 @@ INLINE void turn_f32(const float *from, long from_step, long rows, long columns,
                 UNROLL for (int k = 0; k < LANES; k++) block[k] = load_f32(from + (r + k) * from_step + c, LANES);
                 transpose_f32(block);
                 UNROLL for (int k = 0; k < LANES; k++) store_f32(to + (c + k) * to_step + r, block[k], LANES);
-            } else {
-                for (long i = 0; i < high; i++)
-                    for (long k = 0; k < wide; k++) to[(c + k) * to_step + r + i] = from[(r + i) * from_step + c + k];
+                continue;
             }
+            for (int k = 0; k < LANES; k++) block[k] = k < high ? load_f32(from + (r + k) * from_step + c, wide) : all_f32(0);
+            transpose_f32(block);
+            for (int k = 0; k < wide; k++) store_f32(to + (c + k) * to_step + r, block[k], high);
         }
     }
 }
@@ -110,5 +112,36 @@ INLINE void turn_f64(const double *from, long from_step, long rows, long columns
     for (long r = 0; r < rows; r++)
         for (long c = 0; c < columns; c++) to[c * to_step + r] = from[r * from_step + c];
 }
+
+/* pack_panels: the panels of `part`, each of `columns` columns, of `rows` rows `from_step` apart, one after another.
+ * pack_rows: columns of `from` become rows: `tall` at a time, each block with its `length` rows of `from` side by side;
+ * the last block may have fewer than `tall`, and is not filled up. */
+#define PACK(kind, element)                                                                            \
+    INLINE void pack_panels_##kind(const element *from, long from_step, long rows, const long columns, \
+                                   element *to, struct share part) {                                   \
+        for (long panel = part.first; panel < part.last; panel++) {                                    \
+            for (long r = 0; r < rows; r++) {                                                          \
+                const element *row = from + r * from_step + panel * columns;                           \
+                element *place = to + (panel * rows + r) * columns;                                    \
+                for (long c = 0; c < columns; c += LANES) {                                            \
+                    const long n = columns - c < LANES ? columns - c : LANES;                          \
+                    store_##kind(place + c, load_##kind(row + c, n), n);                               \
+                }                                                                                      \
+            }                                                                                          \
+        }                                                                                              \
+    }                                                                                                  \
+    INLINE void pack_rows_##kind(const element *from, long from_step, long length, long rows, const long tall, \
+                                 element *to, struct share blocks) {                                   \
+        for (long r = 0; r < length; r++) {                                                            \
+            for (long block = blocks.first; block < blocks.last; block++) {                            \
+                const long n = rows - block * tall < tall ? rows - block * tall : tall;                \
+                element *place = to + block * tall * length + r * tall;                                \
+                for (long k = 0; k < n; k++) place[k] = from[r * from_step + block * tall + k];        \
+            }                                                                                          \
+        }                                                                                              \
+    }
+PACK(f32, float)
+PACK(f64, double)
+#undef PACK
 
 #endif

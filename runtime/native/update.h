@@ -24,13 +24,13 @@ typedef void update_f64(const void *of, long at, long count, const double *sums)
     }                                                                                                  \
                                                                                                        \
     INLINE void update_tile_##kind(const int rows, const int vectors, const long columns,              \
-                                   const struct product_##kind *p, long row, long panel,               \
+                                   const struct product_##kind *p, const element *a, long row, long panel, \
                                    update_##kind *update, const void *of) {                            \
         element sums[MOST_ROWS * MOST_VECTORS * LANES + LANES] __attribute__((aligned(64)));           \
         const struct sums_##kind kept = {sums, columns};                                               \
         const long at = p->rows * (p->column + panel * columns) + row * columns;                       \
         const element *b = p->b + panel * p->b_panel;                                                  \
-        tile_##kind(rows, vectors, columns, p, p->a + row * p->a_row, b, 0, 0, keep_##kind, &kept);    \
+        tile_##kind(rows, vectors, columns, p, a, b, 0, 0, keep_##kind, &kept);                        \
         update(of, at, rows * columns, sums);                                                          \
     }                                                                                                  \
                                                                                                        \
@@ -38,23 +38,24 @@ typedef void update_f64(const void *of, long at, long count, const double *sums)
     INLINE void updates_##kind(const int tall, const int vectors, const long columns, const long rows, \
                                const struct product_##kind *p, struct share tiles,                     \
                                update_##kind *update, const void *of) {                                \
-        const long blocks = (rows + tall - 1) / tall;                                                  \
+        const long blocks = (p->high + tall - 1) / tall, left = rows % tall;                           \
         for (long tile = tiles.first; tile < tiles.last; tile++) {                                     \
             const long panel = tile / blocks;                                                          \
-            long row = tile % blocks * tall;                                                           \
+            long row = p->top + tile % blocks * tall;                                                  \
+            const element *a = p->a + row * p->a_block;                                                \
             if (row + tall <= rows) {                                                                  \
-                update_tile_##kind(tall, vectors, columns, p, row, panel, update, of);                 \
+                update_tile_##kind(tall, vectors, columns, p, a, row, panel, update, of);              \
                 continue;                                                                              \
             }                                                                                          \
-            if (tall > 4 && rows % tall & 4) {                                                         \
-                update_tile_##kind(4, vectors, columns, p, row, panel, update, of);                    \
-                row += 4;                                                                              \
+            if (tall > 4 && left & 4) {                                                                \
+                update_tile_##kind(4, vectors, columns, p, a, row, panel, update, of);                 \
+                row += 4, a += 4 * p->a_row;                                                           \
             }                                                                                          \
-            if (rows % tall & 2) {                                                                     \
-                update_tile_##kind(2, vectors, columns, p, row, panel, update, of);                    \
-                row += 2;                                                                              \
+            if (left & 2) {                                                                            \
+                update_tile_##kind(2, vectors, columns, p, a, row, panel, update, of);                 \
+                row += 2, a += 2 * p->a_row;                                                           \
             }                                                                                          \
-            if (rows % tall & 1) update_tile_##kind(1, vectors, columns, p, row, panel, update, of);   \
+            if (left & 1) update_tile_##kind(1, vectors, columns, p, a, row, panel, update, of);       \
         }                                                                                              \
     }
 UPDATE(f32, float, f32v)
