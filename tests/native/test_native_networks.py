@@ -1,0 +1,83 @@
+"""Compiled C against the reference runtime: every bundled spec, random networks, any number of threads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from native_networks import NetworkFeeds, check_against_reference, networks, outcome, spec_feeds, spec_plan
+
+from nnc.commands.sources import bundled_names
+from nnc.compiler.codegen import calls, maps, module, products, reductions
+from nnc.compiler.pipeline import compile_source
+from nnc.grammar.source import SourceFile
+from nnc.runtime.native.session import NativeRuntime
+from nnc.runtime.native.toolchain import find_toolchain
+
+pytestmark = pytest.mark.skipif(find_toolchain().toolchain is None, reason=find_toolchain().reason)
+LARGE = """
+input image: uint8[40, 30]
+input word: int32[12]
+seen = image -> Rescale(1/255) -> Flatten -> Dense(300, relu) -> Dropout(0.3) -> BatchNormalization
+read = word -> Embedding(5000, 20) -> Flatten -> Dense(130, gelu) -> LayerNormalization
+output digit = (seen, read) -> Concatenate -> Dense(100, tanh, kernel_regularizer = l2(0.01)) -> Dense(10, softmax) {
+  loss = sparse_categorical_crossentropy, metrics = [accuracy]
+}
+train { optimizer = adam(learning_rate = 0.001), batch_size = 96, clip_norm = 1, seed = 3 }
+"""
+LARGE_DOMAINS = {"image": ("byte", 256), "word": ("index", 5000), "digit": ("class", 10)}
+
+
+@pytest.mark.parametrize("name", bundled_names())
+def test_bundled_specs_equal_the_reference(name: str) -> None:
+    plan = spec_plan(name)
+    check_against_reference(plan, spec_feeds(plan), steps=3)
+
+
+@seed(20)
+@settings(
+    max_examples=40, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+)
+@given(networks())
+def test_random_networks_equal_the_reference(network: NetworkFeeds) -> None:
+    check_against_reference(network.plan, network.feeds, steps=3)
+
+
+def shared_everywhere(patch: pytest.MonkeyPatch) -> None:
+    """Let threads share every step that has a loop, however small."""
+    for part in (calls, maps, module, products, reductions):
+        patch.setattr(part, "SMALL_WORK", 0)
+
+
+@pytest.mark.parametrize("name", ["digits", "residual", "wide_deep_aux"])
+def test_threads_change_no_byte_of_small_steps(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared_everywhere(monkeypatch)
+    plan = spec_plan(name)
+    feeds = spec_feeds(plan)
+    alone = outcome(NativeRuntime(1).prepare(plan), feeds, steps=4)
+    for threads in (2, 4):
+        assert outcome(NativeRuntime(threads).prepare(plan), feeds, steps=4) == alone
+
+
+def test_threads_change_no_byte_of_large_steps() -> None:
+    plan = compile_source(SourceFile("large.nn", LARGE)).plan
+    network = NetworkFeeds(plan, LARGE_DOMAINS)
+    entries = {entry.name: entry for entry in NativeRuntime(1).prepare(plan)._module.entries}
+    assert all(entries[name].is_shared for name in ("predict", "evaluate_step", "train_step"))
+    alone = outcome(NativeRuntime(1).prepare(plan), network.feeds, steps=5)
+    for threads in (2, 4):
+        assert outcome(NativeRuntime(threads).prepare(plan), network.feeds, steps=5) == alone
+
+
+def test_many_steps_in_one_call_are_those_of_many_calls() -> None:
+    plan = compile_source(SourceFile("large.nn", LARGE)).plan
+    feeds = NetworkFeeds(plan, LARGE_DOMAINS).feeds("train_step", 300)
+    rows = np.random.default_rng(0).permutation(300)
+    together, apart = NativeRuntime(2).prepare(plan), NativeRuntime(2).prepare(plan)
+    for session in (together, apart):
+        session.bind("train_step", feeds)
+    together.run("train_step", rows)
+    for start in range(0, 300, plan.batch_size):
+        apart.run("train_step", rows[start : start + plan.batch_size])
+    for variable, _ in plan.variables:
+        assert together.read(variable.name).tobytes() == apart.read(variable.name).tobytes(), variable.name
