@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import gc
 import threading
 import time
@@ -19,7 +20,7 @@ import nnc
 from nnc import NncError
 from nnc.compiler.codegen.entries import ends_of
 from nnc.grammar.diagnostics import DataError
-from nnc.runtime.native.session import NativeSession
+from nnc.runtime.native.session import NativeRuntime, NativeSession
 
 pytestmark = needs_compiler
 Array = npt.NDArray[Any]
@@ -109,25 +110,37 @@ def test_several_inputs_and_outputs_go_by_name(rows: int) -> None:
 
 
 def test_what_the_plan_reads_as_it_lies_is_not_copied() -> None:
-    """The digits of the program are those of the caller's memory, in and out."""
-    plan = model_of(PLAIN, "reference").plan
-    ends = ends_of(plan, plan.program("predict"))
-    assert [end.is_in_place for end in (*ends.inputs, *ends.outputs)] == [True, True]
+    def places(text: str) -> list[bool]:
+        plan = model_of(text, "reference").plan
+        ends = ends_of(plan, plan.program("predict"))
+        return [end.is_in_place for end in (*ends.inputs, *ends.outputs)]
+
+    assert places(PLAIN) == [True, True]
+    assert places(WIDE_AND_DEEP) == [True] * 5 + [False], "`aux` is a part of the concatenation"
 
 
-def test_every_bundled_spec_predicts_as_the_reference_does() -> None:
-    from nnc.commands.sources import read_source
+def test_an_input_that_is_part_of_another_buffer_is_copied() -> None:
+    model = model_of(PLAIN)
+    x = rows_of(40, 20)
+    plan = model.plan
+    fed, made = (dict(ids)[name] for ids, name in
+                 ((plan.program("predict").feeds, "x"), (plan.program("predict").fetches, "prediction.y")))  # fmt: skip
+    buffers = list(plan.buffers)
+    buffers[fed] = dataclasses.replace(buffers[fed], root=next(id for id in range(fed + 1, made)))
+    plan = dataclasses.replace(plan, buffers=tuple(buffers))
+    assert not ends_of(plan, plan.program("predict")).inputs[0].is_in_place
+    session = NativeRuntime(2).prepare(plan)
+    assert np.array_equal(session.predictor(lambda x: {"x": x})(x), model.predict(x))
 
-    for name in ("digits", "two_towers"):
-        path = Path(nnc.__file__).parent.parent / "specs" / f"{name}.nn"
-        if not path.exists():
-            continue
-        model = nnc.compile(read_source(str(path)), runtime="native", threads=1)
-        reference = nnc.compile(read_source(str(path)), runtime="reference")
-        reference.weights = {name: model.weights[name] for name in model.weights}
-        random = np.random.default_rng(0)
-        x = {i.name: random.integers(0, 2, i.type.concrete(37)).astype(i.type.dtype) for i in model.plan.inputs}
-        _same(model.predictor()(x), reference.predict(x))
+
+@pytest.mark.parametrize("name", ["digits", "california"])
+def test_a_bundled_spec_predicts_as_the_reference_does(name: str) -> None:
+    model = nnc.compile(name, runtime="native", threads=1)
+    reference = nnc.compile(name, runtime="reference")
+    reference.weights = {name: model.weights[name] for name in model.weights}
+    random = np.random.default_rng(0)
+    x = {i.name: random.integers(0, 2, i.type.concrete(37)).astype(i.type.dtype) for i in model.plan.inputs}
+    _same(model.predictor()(x), reference.predict(x))
 
 
 def _same(found: Any, expected: Any) -> None:
