@@ -105,6 +105,7 @@ _KERNELS: Final[dict[str, tuple[int, frozenset[str], Callable[[TensorType, Opera
     "scatter_add": (2, frozenset(), _check_scatter_add),
     "random": (1, frozenset({"distribution", "stream"}), _check_random),
 }
+KERNELS: Final = frozenset(_KERNELS)
 
 
 # --- bodies ---------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import Final
 from ..expr import PREDICATES, Expr, variables
 from ..plan import Body, Reduction, Statement
 from ..types import ITEM_SIZE
+from ..verify_steps import REDUCERS, ROW_KINDS
 from .expressions import ELEMENT, SUFFIX, ExpressionPrinter, Typed, converted, literal, splat
 from .places import Level, Place, vector_type
 
@@ -302,6 +303,8 @@ class BodyPrinter:
 
 # --- what reductions are made of ------------------------------------------------------------------------------------
 _IDENTITY: Final = {"sum": 0.0, "max": float("-inf"), "min": float("inf")}
+assert _IDENTITY.keys() == REDUCERS, "a reduction has no C"
+assert REDUCERS | {"argmax"} == ROW_KINDS, "a reduction of rows has no C"
 _EXTREMES: Final = {
     "int32": ("(-2147483647 - 1)", "2147483647"),
     "int64": ("(-9223372036854775807LL - 1)", "9223372036854775807LL"),

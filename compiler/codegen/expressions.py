@@ -13,6 +13,7 @@ from typing import Final
 
 from ..expr import OPERATORS, PREDICATES, Expr, apply, walk
 from ..memo import memo
+from ..types import ITEM_SIZE
 
 SUFFIX: Final = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64", "uint8": "u8", "bool": "bool"}
 VECTOR: Final = {
@@ -26,7 +27,13 @@ ELEMENT: Final = {
 _INFIX: Final = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _ESTIMATED: Final = {"div": "quotient_f32", "sqrt": "root_f32", "rsqrt": "inverse_root_f32"}    # of `quotients.h`
 _TRUTH: Final = {"and": "and_mask", "or": "or_mask", "not": "not_mask"}
-_FUNCTIONS: Final = frozenset(OPERATORS) - set(_INFIX) - set(_TRUTH) - {"where"}
+# Functions of `vector.h` and `vector_math.h`, each called as the operator and the lanes it takes: `exp_f32`.
+_FUNCTIONS: Final = frozenset({
+    "pow", "maximum", "minimum", "lt", "le", "gt", "ge", "eq", "ne", "neg", "abs", "sign", "floor", "sqrt", "rsqrt",
+    "square", "exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "sigmoid", "softplus", "erf",
+})  # fmt: skip
+assert OPERATORS.keys() == _INFIX.keys() | _TRUTH.keys() | _FUNCTIONS | {"where"}, "an operator has no spelling in C"
+assert ITEM_SIZE.keys() == SUFFIX.keys() == VECTOR.keys() == ELEMENT.keys(), "a dtype has no type in C"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,9 @@ _HEAVY: Final = frozenset({"exp", "expm1", "log", "log1p", "sin", "cos", "tanh",
 _ROOT_CYCLES: Final = {"map": 0, "gather": 2, "scatter_add": 8, "random": 60}    # for each vector, roughly
 
 
+KERNELS_OF_MAPS: Final = frozenset(_ROOT_CYCLES)
+
+
 def map_calls(plan: Plan, step: Step, number: int, target: Target) -> list[Call]:
     """The functions of a step that runs through its space, in the order to call them."""
     return _MapPrinter(plan, step, number, target).calls()

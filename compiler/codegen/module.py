@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..plan import ROWS_FEED, Plan, Program, Step
+from ..verify_steps import KERNELS
 from .calls import SMALL_WORK, Call, Piece
 from .entries import Ends, ends_of, print_entry, row_bytes
 from .layouts import Run, panel_runs, panelled
-from .maps import map_calls
+from .maps import KERNELS_OF_MAPS, map_calls
 from .names import plainly_named
 from .phases import Phase, phases_of, place_pieces
 from .products import matmul_calls
@@ -22,6 +23,7 @@ _HEADERS = (
     "pool.h",
 )  # fmt: skip
 _BYTES_OF_A_CYCLE = 8
+assert KERNELS_OF_MAPS | {"matmul"} == KERNELS, "a kernel has no C"
 
 
 @dataclass(frozen=True, slots=True)
