@@ -39,7 +39,12 @@ trained.
     "E0823": Explanation(
         "there is no such runtime",
         """
-A plan is executed by a runtime, chosen by name: `reference` runs everywhere that NumPy does.
+A plan is executed by a runtime, chosen by name: `native` compiles it with the C compiler of this machine, `reference`
+follows it with NumPy and runs everywhere. `auto`, the default, is `native` where a C compiler works, else `reference`;
+the environment variable NNC_RUNTIME says what `auto` stands for.
+
+    nnc.compile("digits", runtime="refrence")     wrong
+    nnc.compile("digits", runtime="reference")    right
 """,
     ),
     "E0824": Explanation(

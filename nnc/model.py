@@ -75,7 +75,7 @@ def compile(
 def load(
     path: str | Path, *, runtime: str = "auto", threads: int | None = None, data: str | Path | None = None
 ) -> Model:
-    """A model from a file that `Model.save` or `nnc run` wrote, or from a run's checkpoint.
+    """The model at `path`, a file that `Model.save` or `nnc run` wrote, or a run's checkpoint.
 
     runtime, threads: as for `compile`. data: the directory of the files that the spec names, if they are neither
     beside the model nor here; they are looked for when a call without arrays needs them.

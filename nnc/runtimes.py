@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nnc.grammar.diagnostics import Diagnostic, UsageError
-from nnc.runtime.protocol import Runtime
+
+if TYPE_CHECKING:
+    from nnc.runtime.protocol import Runtime
 
 AUTO: Final = "auto"
 NAMES: Final = (AUTO, "native", "reference")
