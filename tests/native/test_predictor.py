@@ -253,6 +253,7 @@ def _spoilt(value: float) -> Array:
         (rows_of(3, 19), "E0708"),
         (rows_of(3, 20)[0], "E0708"),
         (np.float32(1), "E0708"),
+        (np.array(1, np.float32), "E0708"),
         (np.empty((0, 20), np.float32), "E0707"),
         (_spoilt(np.nan), "E0712"),
         (_spoilt(-np.inf), "E0712"),
@@ -260,7 +261,7 @@ def _spoilt(value: float) -> Array:
         ({"z": rows_of(3, 20)}, "E0705"),
         (None, "E0704"),
     ],
-    ids=["width", "one sample", "number", "no rows", "nan", "infinity", "text", "name", "nothing"],
+    ids=["width", "one sample", "number", "0-d", "no rows", "nan", "infinity", "text", "name", "nothing"],
 )
 def test_what_does_not_fit_is_told_as_the_model_tells_it(x: Any, code: str) -> None:
     told = []
