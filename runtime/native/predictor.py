@@ -21,7 +21,6 @@ from numpy import empty, ndarray
 
 from nnc.compiler.codegen.module import Module
 from nnc.compiler.plan import Buffer, Plan, Step
-from nnc.compiler.types import Shape
 from nnc.runtime.predictor import Audit, checked_out, handed_over
 from nnc.runtime.protocol import Array
 from nnc.runtime.reference.arena import ALIGNMENT, Arena, aligned_bytes, extent
@@ -99,7 +98,10 @@ class NativePredictor:
         if len(self._needs) > 1 or len(self._makes) > 1:
             self._dtype = None
         self._made, self._answer = self._makes[0]
-        self._last_shapes: tuple[Shape, Shape] = ((-1,), ())  # of samples and their answers: a pair, set at once
+        self._last_shapes: tuple[tuple[int, ...], tuple[int, ...]] = (
+            (-1,),
+            (),
+        )  # of samples and their answers: a pair, set at once
         self._predict = code.library.predict
         self._idle: list[_Place] = []
         self._pool_rows = _rows_for_pool(code)
