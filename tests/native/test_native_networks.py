@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -9,10 +13,12 @@ from native_networks import NetworkFeeds, check_against_reference, networks, out
 
 from nnc.commands.sources import bundled_names
 from nnc.compiler.codegen import calls, maps, module, products, reductions
+from nnc.compiler.codegen.target import AVX2, VECTOR128, Target
 from nnc.compiler.pipeline import compile_source
 from nnc.grammar.source import SourceFile
-from nnc.runtime.native.session import NativeRuntime
-from nnc.runtime.native.toolchain import find_toolchain
+from nnc.runtime.native import session
+from nnc.runtime.native.session import NativeRuntime, target_of
+from nnc.runtime.native.toolchain import find_toolchain, require_toolchain
 
 pytestmark = pytest.mark.skipif(find_toolchain().toolchain is None, reason=find_toolchain().reason)
 LARGE = """
@@ -41,6 +47,26 @@ def test_bundled_specs_equal_the_reference(name: str) -> None:
 @given(networks())
 def test_random_networks_equal_the_reference(network: NetworkFeeds) -> None:
     check_against_reference(network.plan, network.feeds, steps=3)
+
+
+COMPILERS = [cc for cc in ("gcc", "clang") if shutil.which(cc)]
+FLAGS = {AVX2: ("-march=haswell",), VECTOR128: ()}
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="instruction sets of x86")
+@pytest.mark.parametrize("target", list(FLAGS), ids=lambda target: target.name)
+@pytest.mark.parametrize("cc", COMPILERS)
+def test_other_compilers_and_instruction_sets(cc: str, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this machine's own compiler and widest vectors do is tested everywhere else."""
+    own = require_toolchain()
+    if target not in (VECTOR128, target_of(own.cpu)) and target_of(own.cpu) == VECTOR128:
+        pytest.skip("the processor has no such instructions")
+    plain = tuple([flag for flag in own.flags if not flag.startswith("-m")])
+    other = replace(own, command=(cc,), version=cc, flags=(*plain, *FLAGS[target]))
+    monkeypatch.setattr(session, "require_toolchain", lambda: other)
+    monkeypatch.setattr(session, "target_of", lambda cpu: target)
+    plan = spec_plan("digits")
+    check_against_reference(plan, spec_feeds(plan), steps=3)
 
 
 def shared_everywhere(patch: pytest.MonkeyPatch) -> None:
@@ -74,8 +100,8 @@ def test_many_steps_in_one_call_are_those_of_many_calls() -> None:
     feeds = NetworkFeeds(plan, LARGE_DOMAINS).feeds("train_step", 300)
     rows = np.random.default_rng(0).permutation(300)
     together, apart = NativeRuntime(2).prepare(plan), NativeRuntime(2).prepare(plan)
-    for session in (together, apart):
-        session.bind("train_step", feeds)
+    for each in (together, apart):
+        each.bind("train_step", feeds)
     together.run("train_step", rows)
     for start in range(0, 300, plan.batch_size):
         apart.run("train_step", rows[start : start + plan.batch_size])
