@@ -6,11 +6,11 @@ What `nnc evaluate MODEL` and `nnc.load(path).evaluate()` have in common.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nnc.grammar.diagnostics import Diagnostic, UsageError
+from nnc.grammar.diagnostics import DataError, Diagnostic, Place, UsageError
 
 if TYPE_CHECKING:
     from nnc.compiler.network import Network
@@ -32,16 +32,43 @@ def network_of(spec: str, params: Iterable[tuple[str, Value]], name: str) -> Net
 
 
 def directory_of(data: DataConfig, model: Path, model_name: str, spec: str) -> Path:
-    """Where the files are that `data` names: beside the model file, here, or among the bundled
-    specs if the model is of one of them, unchanged; the first of these that has them all, else the first.
+    """Where the files are that `data` names: beside the model file, here, or among the bundled specs if the model is
+    of one of them, unchanged; the first of these that has them all.
+
+    Raises: DataError E0701 where none has.
     """
-    files = {source.path for _, bound in data.groups for _, source in bound}
-    places = [model.parent, Path()]
+    files = tuple(dict.fromkeys(source.path for _, bound in data.groups for _, source in bound))
+    places = {model.parent: f"`{model.parent}`", Path(): "the current directory"}
     if _is_bundled(model_name, spec):
         from .commands.sources import specs_directory
 
-        places.append(specs_directory())
-    return next((place for place in places if all((place / file).is_file() for file in files)), places[0])
+        places[specs_directory()] = "the bundled specs"
+    found = next((place for place in places if all((place / file).exists() for file in files)), None)
+    if found is None:
+        raise DataError(*_nowhere(files, places))
+    return found
+
+
+def _nowhere(files: Iterable[str], places: Mapping[Path, str]) -> Iterator[Diagnostic]:
+    """What is said of each file that no place has, or else of files that are not together. places: with their names."""
+    from nnc.compiler.report import suggestion
+    from nnc.grammar.suggest import nearest
+
+    homes = {file: [words for place, words in places.items() if (place / file).exists()] for file in files}
+    option = "say where the data is: `--data DIR`, or from Python `nnc.load(path, data=DIR)`"
+    for file in (file for file, found in homes.items() if not found):
+        notes = () if Path(file).is_absolute() else (f"looked in {' and '.join(places.values())}",)
+        near = nearest(Path(file).name, sorted({name for place in places for name in _beside(place / file)}))
+        helps = (*suggestion(near), option)
+        yield Diagnostic("E0701", f"there is no file `{file}`", place=Place(file, file), notes=notes, helps=helps)
+    if all(homes.values()):
+        text = "the files that the spec names are not all in one directory"
+        notes = tuple(f"`{file}` is in {' and '.join(found)}" for file, found in homes.items())
+        yield Diagnostic("E0701", text, notes=notes, helps=(option,))
+
+
+def _beside(path: Path) -> list[str]:
+    return [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
 
 
 def _is_bundled(model_name: str, spec: str) -> bool:

@@ -119,7 +119,8 @@ def test_evaluate_finds_data_here_or_where_it_is_told(here: Path, capsys: pytest
     printed = capsys.readouterr().out
     (here / "tiny.csv").rename(here / "elsewhere" / "tiny.csv")
     assert cli.main(["evaluate", "models"]) == 3
-    assert "E0701" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "E0701" in told and "looked in `models` and the current directory" in told and "--data DIR" in told
     assert cli.main(["evaluate", "models", "--data", "elsewhere"]) == 0
     assert capsys.readouterr().out == printed
 
