@@ -101,8 +101,8 @@ class _ProductPrinter:
         )
 
     def _product(self) -> Call:
-        pieces = [operand.piece for operand in (self.left, self.right) if operand.piece is not None]
-        for piece in pieces:
+        copied = [operand.piece for operand in (self.left, self.right) if operand.piece is not None]
+        for piece in copied:
             self.arguments.piece(piece, self.product.dtype)
         source = Source()
         pointers = self.arguments.all()
@@ -116,7 +116,7 @@ class _ProductPrinter:
         body = self.step.body
         operands = zip(self.step.operands, (self.left, self.right), strict=True)
         read = [id for id, operand in operands if operand.piece is None] + [id for _, id in body.operands]
-        reads = (*self.arguments.spans(read), *piece_spans(pieces))
+        reads = (*self.arguments.spans(read), *piece_spans(copied))
         writes = (*self.arguments.spans(id for id, _ in body.stores), *piece_spans(self.sums))
         return Call("matmul", str(source), pointers, reads, writes, self.is_shared)
 

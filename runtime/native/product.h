@@ -30,6 +30,15 @@ typedef void finish_f64(const void *of, long row, long column, long at, long n, 
         long column, columns;   /* where the first panel begins, and columns in each */                \
     };                                                                                                 \
                                                                                                        \
+    struct sums_##kind { element *to; long columns; };                                                 \
+                                                                                                       \
+    /* Sums put side by side, as whole vectors: what one writes beyond its row, the next row overwrites. */ \
+    INLINE void keep_##kind(const void *of, long row, long column, long at, long n, vector acc) {      \
+        const struct sums_##kind *sums = of;                                                           \
+        (void)at, (void)n;                                                                             \
+        store_##kind(sums->to + row * sums->columns + column, acc, LANES);                             \
+    }                                                                                                  \
+                                                                                                       \
     INLINE void tile_##kind(const int rows, const int vectors, const long columns,                     \
                             const struct product_##kind *p, const element *a, const element *b,        \
                             long row, long column, finish_##kind *finish, const void *of) {            \
@@ -56,29 +65,48 @@ typedef void finish_f64(const void *of, long row, long column, long at, long n, 
         }                                                                                              \
     }                                                                                                  \
                                                                                                        \
+    /* Fewer rows than a tile has: a last few of a batch, or one sample alone. Compiled once for all products, so what  \
+     * is done with the sums waits until all are there: those of row i begin at i * MOST_VECTORS * LANES. */            \
+    INLINE void rest_tile_##kind(const int rows, const int vectors, const struct product_##kind *p,    \
+                                 const element *a, const element *b, long row, element *sums) {        \
+        const struct sums_##kind kept = {sums, MOST_VECTORS * LANES};                                  \
+        tile_##kind(rows, vectors, p->columns, p, a + row * p->a_row, b, row, 0, keep_##kind, &kept);  \
+    }                                                                                                  \
+    INLINE void rest_rows_##kind(const int vectors, long rows, const struct product_##kind *p,         \
+                                 const element *a, const element *b, element *sums) {                  \
+        if (rows & 4) rest_tile_##kind(4, vectors, p, a, b, 0, sums);                                  \
+        if (rows & 2) rest_tile_##kind(2, vectors, p, a, b, rows & 4, sums);                           \
+        if (rows & 1) rest_tile_##kind(1, vectors, p, a, b, rows & 6, sums);                           \
+    }                                                                                                  \
+    SHARED void rest_##kind(long rows, long vectors, const struct product_##kind *p, \
+                                                              const element *a, const element *b, element *sums) { \
+        if (vectors == 1) rest_rows_##kind(1, rows, p, a, b, sums);                                    \
+        else if (vectors == 2) rest_rows_##kind(2, rows, p, a, b, sums);                               \
+        else if (vectors == 3) rest_rows_##kind(3, rows, p, a, b, sums);                               \
+        else rest_rows_##kind(4, rows, p, a, b, sums);                                                 \
+    }                                                                                                  \
+                                                                                                       \
     /* The tiles of `tiles`, counted along the first panel, then the next; each has `tall` rows or what is left. */ \
     INLINE void panels_##kind(const int tall, const int vectors, const long columns,                   \
                               const struct product_##kind *p, struct share tiles, finish_##kind *finish, \
                               const void *of) {                                                        \
-        const long blocks = (p->high + tall - 1) / tall, left = p->high % tall;                        \
+        const long blocks = (p->high + tall - 1) / tall;                                               \
         for (long tile = tiles.first; tile < tiles.last; tile++) {                                     \
-            const long panel = tile / blocks, top = tile % blocks * tall;                              \
-            const element *a = p->a + (p->top + top) * p->a_block, *b = p->b + panel * p->b_panel;     \
-            const long column = p->column + panel * columns;                                           \
-            long row = p->top + top;                                                                   \
-            if (top + tall <= p->high) {                                                               \
+            const long panel = tile / blocks, top = tile % blocks * tall, row = p->top + top;          \
+            const element *a = p->a + row * p->a_block, *b = p->b + panel * p->b_panel;                \
+            const long column = p->column + panel * columns, left = p->high - top;                     \
+            if (left >= tall) {                                                                        \
                 tile_##kind(tall, vectors, columns, p, a, b, row, column, finish, of);                 \
                 continue;                                                                              \
             }                                                                                          \
-            if (tall > 4 && left & 4) {                                                                \
-                tile_##kind(4, vectors, columns, p, a, b, row, column, finish, of);                    \
-                row += 4, a += 4 * p->a_row;                                                           \
+            element sums[MOST_ROWS * MOST_VECTORS * LANES] __attribute__((aligned(64)));               \
+            rest_##kind(left, vectors, p, a, b, sums);                                                 \
+            for (long i = 0; i < left; i++) {                                                          \
+                UNROLL for (int j = 0; j < vectors; j++) {                                             \
+                    finish(of, row + i, column + j * LANES, p->rows * column + (row + i) * columns + j * LANES, \
+                           LANES_FROM(columns, j), load_##kind(sums + (i * MOST_VECTORS + j) * LANES, LANES)); \
+                }                                                                                      \
             }                                                                                          \
-            if (left & 2) {                                                                            \
-                tile_##kind(2, vectors, columns, p, a, b, row, column, finish, of);                    \
-                row += 2, a += 2 * p->a_row;                                                           \
-            }                                                                                          \
-            if (left & 1) tile_##kind(1, vectors, columns, p, a, b, row, column, finish, of);          \
         }                                                                                              \
     }
 
@@ -90,7 +118,7 @@ PRODUCT(f64, double, f64v)
 #undef PRODUCT
 
 /* to[c * to_step + r] = from[r * from_step + c] for r below rows and c below columns. */
-INLINE void turn_f32(const float *from, long from_step, long rows, long columns, float *to, long to_step) {
+SHARED void turn_f32(const float *from, long from_step, long rows, long columns, float *to, long to_step) {
     for (long r = 0; r < rows; r += LANES) {
         const long high = rows - r < LANES ? rows - r : LANES;
         for (long c = 0; c < columns; c += LANES) {
@@ -108,7 +136,7 @@ INLINE void turn_f32(const float *from, long from_step, long rows, long columns,
         }
     }
 }
-INLINE void turn_f64(const double *from, long from_step, long rows, long columns, double *to, long to_step) {
+SHARED void turn_f64(const double *from, long from_step, long rows, long columns, double *to, long to_step) {
     for (long r = 0; r < rows; r++)
         for (long c = 0; c < columns; c++) to[c * to_step + r] = from[r * from_step + c];
 }
@@ -117,7 +145,7 @@ INLINE void turn_f64(const double *from, long from_step, long rows, long columns
  * pack_rows: columns of `from` become rows: `tall` at a time, each block with its `length` rows of `from` side by side;
  * the last block may have fewer than `tall`, and is not filled up. */
 #define PACK(kind, element)                                                                            \
-    INLINE void pack_panels_##kind(const element *from, long from_step, long rows, const long columns, \
+    SHARED void pack_panels_##kind(const element *from, long from_step, long rows, long columns,       \
                                    element *to, struct share part) {                                   \
         for (long panel = part.first; panel < part.last; panel++) {                                    \
             for (long r = 0; r < rows; r++) {                                                          \
@@ -130,7 +158,7 @@ INLINE void turn_f64(const double *from, long from_step, long rows, long columns
             }                                                                                          \
         }                                                                                              \
     }                                                                                                  \
-    INLINE void pack_rows_##kind(const element *from, long from_step, long length, long rows, const long tall, \
+    SHARED void pack_rows_##kind(const element *from, long from_step, long length, long rows, long tall, \
                                  element *to, struct share blocks) {                                   \
         for (long r = 0; r < length; r++) {                                                            \
             for (long block = blocks.first; block < blocks.last; block++) {                            \

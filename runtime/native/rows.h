@@ -86,7 +86,7 @@ EVERY_NUMBER(TAKE_LARGER)
 #undef TAKE_LARGER
 
 /* LANES rows of `width` numbers, `stride` apart, of which n are there: lane k of to[j] is column j of row k. */
-INLINE void columns_f32(const float *from, long stride, long n, const long width, f32v *to) {
+SHARED void columns_f32(const float *from, long stride, long n, long width, f32v *to) {
     f32v block[LANES];
     UNROLL for (int k = 0; k < LANES; k++) block[k] = k < n ? load_f32(from + k * stride, width) : all_f32(0);
     transpose_f32(block);
@@ -94,7 +94,7 @@ INLINE void columns_f32(const float *from, long stride, long n, const long width
 }
 
 /* The way back. */
-INLINE void rows_f32(float *to, long stride, long n, const long width, const f32v *from) {
+SHARED void rows_f32(float *to, long stride, long n, long width, const f32v *from) {
     f32v block[LANES];
     UNROLL for (int k = 0; k < LANES; k++) block[k] = k < width ? from[k] : all_f32(0);
     transpose_f32(block);

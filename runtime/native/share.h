@@ -4,6 +4,9 @@
 
 #include "vector.h"
 
+/* Compiled once, however many places call it: for what is large, or not called often. */
+#define SHARED static __attribute__((noinline, unused))
+
 /* One thread of those that run a program together, with scratch memory of its own. */
 struct worker { long thread, threads; char *scratch; };
 

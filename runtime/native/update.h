@@ -14,15 +14,6 @@ typedef void update_f32(const void *of, long at, long count, const float *sums);
 typedef void update_f64(const void *of, long at, long count, const double *sums);
 
 #define UPDATE(kind, element, vector)                                                                  \
-    struct sums_##kind { element *to; long columns; };                                                 \
-                                                                                                       \
-    /* Whole vectors: what one writes beyond its row, the next row overwrites. */                      \
-    INLINE void keep_##kind(const void *of, long row, long column, long at, long n, vector acc) {      \
-        const struct sums_##kind *sums = of;                                                           \
-        (void)at, (void)n;                                                                             \
-        store_##kind(sums->to + row * sums->columns + column, acc, LANES);                             \
-    }                                                                                                  \
-                                                                                                       \
     INLINE void update_tile_##kind(const int rows, const int vectors, const long columns,              \
                                    const struct product_##kind *p, const element *a, long row, long panel, \
                                    update_##kind *update, const void *of) {                            \
@@ -41,21 +32,17 @@ typedef void update_f64(const void *of, long at, long count, const double *sums)
         const long blocks = (p->high + tall - 1) / tall, left = rows % tall;                           \
         for (long tile = tiles.first; tile < tiles.last; tile++) {                                     \
             const long panel = tile / blocks;                                                          \
-            long row = p->top + tile % blocks * tall;                                                  \
+            const long row = p->top + tile % blocks * tall;                                            \
             const element *a = p->a + row * p->a_block;                                                \
             if (row + tall <= rows) {                                                                  \
                 update_tile_##kind(tall, vectors, columns, p, a, row, panel, update, of);              \
                 continue;                                                                              \
             }                                                                                          \
-            if (tall > 4 && left & 4) {                                                                \
-                update_tile_##kind(4, vectors, columns, p, a, row, panel, update, of);                 \
-                row += 4, a += 4 * p->a_row;                                                           \
-            }                                                                                          \
-            if (left & 2) {                                                                            \
-                update_tile_##kind(2, vectors, columns, p, a, row, panel, update, of);                 \
-                row += 2, a += 2 * p->a_row;                                                           \
-            }                                                                                          \
-            if (left & 1) update_tile_##kind(1, vectors, columns, p, a, row, panel, update, of);       \
+            element sums[MOST_ROWS * MOST_VECTORS * LANES] __attribute__((aligned(64)));               \
+            rest_##kind(left, vectors, p, a, p->b + panel * p->b_panel, sums);                         \
+            for (long i = 0; i < left; i++)                                                            \
+                update(of, p->rows * (p->column + panel * columns) + (row + i) * columns, columns,     \
+                       sums + i * MOST_VECTORS * LANES);                                               \
         }                                                                                              \
     }
 UPDATE(f32, float, f32v)
