@@ -10,8 +10,8 @@ DATA: Final[dict[str, Explanation]] = {
     "E0701": Explanation(
         "there is no such data file",
         """
-Paths in `data` are relative to the directory of the `.nn` file, or to the directory that `--data` names. The files that a
-trained model's spec names are looked for beside the model, then in the current directory, all in one of the two.
+Paths in `data` are relative to the directory of the `.nn` file, or to the directory that `--data` names. The files that
+a trained model's spec names are looked for beside the model, then in the current directory: all in one of the two.
 
     table = csv("data/wine.csv")            looks for data/wine.csv beside the spec
     $ nnc run mnist.nn --data ~/mnist       looks for every file of the spec in ~/mnist

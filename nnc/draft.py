@@ -54,8 +54,10 @@ def draft(survey: Survey, target: ColumnSurvey, model: str, path: str) -> Draft:
     """
     plan = _Plan(survey, target)
     _refuse_constant(target)
-    for column in survey.columns:
-        if column is not target:
+    for number, column in enumerate(survey.columns, 1):
+        if not column.name:
+            plan.notes.append(f"column {number}: left out, it has no name in the first line")
+        elif column is not target:
             _place(plan, column)
     if not plan.numbers and not plan.texts:
         text = f"no column is left to learn `{target.name}` from"

@@ -136,12 +136,23 @@ def unreadable(request: Request, problem: str, *helps: str, place: str = "") -> 
 def missing_key(request: Request, key: str, names: tuple[str, ...], what: str, *helps: str) -> Diagnostic:
     """A column or an array that the file has not, with near misses."""
     near = nearest(key, names)
-    shown = ", ".join(f"`{name}`" for name in names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
     if near:
         helps = (f"did you mean {' or '.join(f'`{name}`' for name in near)}?", *helps)
-    notes = (f"the file has {shown}" if names else "the file has none",)
+    notes = (f"the file has {_shown(names, what)}",)
     return Diagnostic("E0703", f"`{request.name}` has no {what} `{key}`", place=Place(request.name, str(request.path)),
                       notes=notes, helps=helps)
+
+
+def _shown(names: tuple[str, ...], what: str) -> str:
+    """Names that a file has; those that are blank are counted."""
+    named = [f"`{name}`" for name in names if name]
+    blank = len(names) - len(named)
+    parts = [", ".join(named[:12])] if named else []
+    if len(named) > 12:
+        parts.append(f"{len(named) - 12} more")
+    if blank:
+        parts.append(f"{blank} {what}{'s' * (blank > 1)} without a name")
+    return " and ".join(parts) or "none"
 
 
 def unusable(
@@ -156,7 +167,8 @@ def unusable(
         if key not in names:
             found.append(missing_key(request, key, names, "column", *helps))
         elif names.count(key) > 1:
-            text = f"`{request.name}` has {names.count(key)} columns named `{key}`"
+            called = f"named `{key}`" if key else "without a name"
+            text = f"`{request.name}` has {names.count(key)} columns {called}"
             rename = "give each column a name of its own"
             found.append(Diagnostic("E0703", text, place=place or request.name, helps=(rename,)))
     return found

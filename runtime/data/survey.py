@@ -96,7 +96,8 @@ class Survey:
     columns: tuple[ColumnSurvey, ...]
 
     def column(self, name: str) -> ColumnSurvey | None:
-        return next((column for column in self.columns if column.name == name), None)
+        """The column of that name; None for a name that no column has, or that is blank."""
+        return next((column for column in self.columns if column.name == name != ""), None)
 
 
 def survey(path: Path, name: str) -> Survey:
@@ -131,7 +132,7 @@ def _count(request: Request, separator: str, rows: Iterable[list[str]]) -> Surve
     header = tuple(name.strip() for name in next(lines, ()))
     if header and all(as_number(name) is not None for name in header):
         raise unreadable(request, "has a first line of numbers", "the first line must name the columns")
-    twice = next((name for name in header if header.count(name) > 1), None)
+    twice = next((name for name in header if name and header.count(name) > 1), None)
     if twice is not None:
         text = f"`{request.name}` has {header.count(twice)} columns named `{twice}`"
         raise DataError(Diagnostic("E0703", text, place=f"{request.name}, line 1"))
@@ -154,7 +155,7 @@ def _refuse_decimal_commas(request: Request, columns: Iterable[ColumnSurvey]) ->
     """Raises: DataError E0710 for a column whose texts all are numbers with a comma, which would be read as names."""
     for column in columns:
         texts = [text for text in column.values if as_number(text) is None]
-        if texts and all(map(has_decimal_comma, texts)):
+        if column.name and texts and all(map(has_decimal_comma, texts)):
             text = f"column `{column.name}` holds numbers with a decimal comma"
             raise DataError(Diagnostic("E0710", text, place=f"{request.name}, column {column.name}",
                                        notes=(f"found `{texts[0]}`",),

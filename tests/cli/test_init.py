@@ -67,6 +67,21 @@ def test_every_kind_of_column(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert "survived.accuracy  1.0000" in capsys.readouterr().out
 
 
+def test_columns_without_a_name_are_left_out_by_number(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder / "nameless.csv", ",a,b, ,y,", lambda i: f'{i},{i % 7},{i % 5},"1,5",{i % 2},')
+    text, said = drafted(capsys, "nameless.csv", "--target", "y")
+    assert "numbers = table[a, b]" in text
+    assert [line for line in said.splitlines() if "no name" in line] == [
+        f"column {number}: left out, it has no name in the first line" for number in (1, 4, 6)
+    ]
+    for target in ("z", ""):
+        assert main(["init", "nameless.csv", "--target", target]) == 3
+        assert "the file has `a`, `b`, `y` and 3 columns without a name" in capsys.readouterr().err
+    (folder / "nameless.nn").write_text(text.replace("table[a, b]", 'table[a, ""]'))
+    assert main(["check", "nameless.nn", "--data", "."]) == 3
+    assert "`nameless.csv` has 3 columns without a name" in capsys.readouterr().err
+
+
 def test_a_file_that_is_there_is_not_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     passengers(folder)
     Path("boat.nn").write_text("mine")
