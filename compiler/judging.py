@@ -20,7 +20,6 @@ from .types import BATCH, Shape, TensorType
 
 _X0, _X1, _X2 = var("x0"), var("x1"), var("x2")
 _SUM = _X0 + _X1
-SAMPLE_WEIGHT = TensorType("float32", (BATCH,))
 TARGET_DTYPES = {"class": "int32"}     # other targets have the prediction's dtype
 
 
@@ -98,8 +97,9 @@ def _judge_output(judging: _Judging, output: OutputConfig, forward: Forward) -> 
         if output.class_weight is not None:
             rows = _class_weighted(builder, output.class_weight, target, builder.type(prediction), rows)
         if output.sample_weight is not None:
-            factor = builder.input(f"sample_weight.{output.name}", SAMPLE_WEIGHT)
-            places: Shape = (BATCH, *(1,) * (len(builder.type(rows).shape) - 1))
+            loss_type = builder.type(rows)
+            factor = builder.input(f"sample_weight.{output.name}", TensorType(loss_type.dtype, (BATCH,)))
+            places: Shape = (BATCH, *(1,) * (len(loss_type.shape) - 1))
             rows = builder.map(_X0 * _X1, rows, builder.reshape(factor, places))
         _mean_loss(judging, output, rows)
     for metric in output.metrics:

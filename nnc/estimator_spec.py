@@ -85,7 +85,23 @@ def _is_expression(text: object) -> bool:
     return isinstance(statements[0].entries[0].value, syntax.Name | syntax.Number | syntax.Call)
 
 
-def classifier_spec(settings: Settings, features: int, classes: int, class_weight: Sequence[float] | None) -> str:
+@dataclass(frozen=True, slots=True)
+class Features:
+    """How many there are, and the mean and variance of each where `Normalize` is not to learn them."""
+
+    count: int
+    mean: tuple[float, ...] = ()
+    variance: tuple[float, ...] = ()
+
+    def normalize(self) -> str:
+        """The layer that brings them to mean 0 and variance 1."""
+        if not self.mean:
+            return "Normalize"
+        mean, variance = (", ".join(map(repr, values)) for values in (self.mean, self.variance))
+        return f"Normalize(mean = [{mean}], variance = [{variance}])"
+
+
+def classifier_spec(settings: Settings, features: Features, classes: int, class_weight: Sequence[float] | None) -> str:
     """A spec with the input `x` and the output `y`, a probability for each class."""
     entries = ["loss    = sparse_categorical_crossentropy", "metrics = [accuracy]"]
     if class_weight is not None:
@@ -94,7 +110,7 @@ def classifier_spec(settings: Settings, features: int, classes: int, class_weigh
     return _spec("classifier", settings, features, output)
 
 
-def regressor_spec(settings: Settings, features: int, scales: Sequence[tuple[float, float]]) -> str:
+def regressor_spec(settings: Settings, features: Features, scales: Sequence[tuple[float, float]]) -> str:
     """A spec with the input `x` and one output per target, `y` or `y0`, `y1`, ...
 
     scales: each target's standard deviation and mean. The network learns targets of mean 0 and deviation 1; `Rescale`
@@ -109,9 +125,9 @@ def regressor_spec(settings: Settings, features: int, scales: Sequence[tuple[flo
     return _spec("regressor", settings, features, "".join(outputs))
 
 
-def _spec(name: str, settings: Settings, features: int, outputs: str) -> str:
+def _spec(name: str, settings: Settings, features: Features, outputs: str) -> str:
     regularizer = f", kernel_regularizer = l2({float(settings.l2)!r})" if settings.l2 else ""
-    steps = ["x", "Normalize"] if settings.normalize else ["x"]
+    steps = ["x", features.normalize()] if settings.normalize else ["x"]
     for width in settings.widths():
         steps.append(f"Dense({width}, {settings.activation}{regularizer})")
         if settings.dropout:
@@ -124,6 +140,6 @@ def _spec(name: str, settings: Settings, features: int, outputs: str) -> str:
         train.append(f"early_stopping = early_stopping(patience = {settings.patience}, restore_best = true)")
     hidden = "\n  -> ".join(steps)
     return (
-        f"nn 1\nmodel {name}\n\ninput x: float64[{features}]\n\nhidden = {hidden}\n\n{outputs}\n"
+        f"nn 1\nmodel {name}\n\ninput x: float64[{features.count}]\n\nhidden = {hidden}\n\n{outputs}\n"
         f"train {{ {', '.join(train)} }}\n"
     )

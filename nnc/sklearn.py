@@ -18,7 +18,7 @@ from nnc.runtime.data.order import split_rows
 from nnc.runtime.data.slots import target_slots
 from nnc.runtime.protocol import Array
 
-from .estimator_spec import Settings, classifier_spec, regressor_spec
+from .estimator_spec import Features, Settings, classifier_spec, regressor_spec
 from .model import Model
 from .model import compile as compile_model
 
@@ -28,7 +28,7 @@ try:
     from sklearn.utils.class_weight import compute_class_weight
     from sklearn.utils.extmath import softmax
     from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 except ImportError as error:
     raise missing_package("`nnc.sklearn`", "scikit-learn", "sklearn") from error
 
@@ -111,10 +111,13 @@ class _Estimator(BaseEstimator):    # type: ignore[misc]
             raise _unfit(f"the spec has {len(model.plan.inputs)} inputs", "scikit-learn's X is one table")
         return model, model.train_config.seed
 
-    def _train(self, model: Model, seed: int, x: Array, y: dict[str, Array], classes: Array | None) -> None:
+    def _train(
+        self, model: Model, seed: int, x: Array, y: dict[str, Array], weight: Array | None, classes: Array | None
+    ) -> None:
         """Fit `model`, holding rows out if it stops early."""
         x = _shaped(model, x)
-        validation = None
+        weights = None if weight is None else dict.fromkeys(y, weight)
+        validation: tuple[Any, ...] | None = None
         if model.train_config.early_stopping is not None:
             split = Split(validation=self.validation_fraction, seed=seed)
             kept, held_out, _ = split_rows(len(x), split, classes)
@@ -123,9 +126,9 @@ class _Estimator(BaseEstimator):    # type: ignore[misc]
                     f"validation_fraction={self.validation_fraction} leaves {len(kept)} rows to train on and "
                     f"{len(held_out)} to validate with; n_samples={len(x)}"
                 )
-            validation = x[held_out], {name: values[held_out] for name, values in y.items()}
-            x, y = x[kept], {name: values[kept] for name, values in y.items()}
-        self.history_ = model.fit(x, y, validation_data=validation, verbose=self.verbose)
+            validation = x[held_out], _rows(y, held_out), weights and _rows(weights, held_out)
+            x, y, weights = x[kept], _rows(y, kept), weights and _rows(weights, kept)
+        self.history_ = model.fit(x, y, sample_weight=weights, validation_data=validation, verbose=self.verbose)
         self.model_ = model
         self.n_epochs_ = len(self.history_)
 
@@ -183,24 +186,29 @@ class NNClassifier(ClassifierMixin, _Estimator):    # type: ignore[misc]
         )  # fmt: skip
         self.class_weight = class_weight
 
-    def fit(self, X: Any, y: Any) -> NNClassifier:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> NNClassifier:
         """Train on rows X [n, features] and their labels y [n], of any type.
 
+        sample_weight: [n], how much each row counts beside the others; rows of weight 0 are left out.
         Raises: NncError for parameters that make no network, and for values beyond float32.
         """
         X, y = validate_data(self, X, y)
         check_classification_targets(y)
+        X, y, sample_weight = _weighed(X, y, sample_weight)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"{type(self).__name__} needs at least two classes, and y has one class")
         weight = None
         if self.class_weight is not None:
             weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+            if sample_weight is not None and self.class_weight == "balanced":
+                weight = len(y) / (len(self.classes_) * np.bincount(codes, sample_weight))
             if self.spec is not None:
                 raise _unfit("`class_weight` and `spec` are both given", "a spec has its own: `class_weight = [1, 2]`")
-        own = classifier_spec(self._settings(), X.shape[1], len(self.classes_), weight)
+        own = classifier_spec(self._settings(), _features(X, sample_weight), len(self.classes_), weight)
         model, seed = self._compile(own)
-        self._train(model, seed, X, {model.plan.outputs[0].name: _targets(model, codes, len(self.classes_))}, codes)
+        targets = {model.plan.outputs[0].name: _targets(model, codes, len(self.classes_))}
+        self._train(model, seed, X, targets, sample_weight, codes)
         return self
 
     def predict_proba(self, X: Any) -> Array:
@@ -234,26 +242,29 @@ class NNRegressor(RegressorMixin, _Estimator):    # type: ignore[misc]
     Attributes: model_ (an `nnc.Model`), history_, n_epochs_, n_features_in_, feature_names_in_.
     """
 
-    def fit(self, X: Any, y: Any) -> NNRegressor:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> NNRegressor:
         """Train on rows X [n, features] and their targets y, [n] or [n, targets].
 
+        sample_weight: [n], how much each row counts beside the others; rows of weight 0 are left out.
         Raises: NncError for parameters that make no network, and for values beyond float32.
         """
         X, y = validate_data(self, X, y, multi_output=True, y_numeric=True)
+        X, y, sample_weight = _weighed(X, y, sample_weight)
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
         self._is_table = y.ndim == 2
         table = y.reshape(len(y), -1).astype(np.float64)
         size = np.frexp(np.abs(table).max(axis=0))[1]    # by a power of two, which changes no digit
-        deviations = np.ldexp(np.ldexp(table, -size).std(axis=0), size)
+        means, variances = _moments(np.ldexp(table, -size), sample_weight)
+        deviations = np.ldexp(np.sqrt(variances), size)
         deviations[deviations == 0] = 1.0
         if not (np.isfinite(deviations) & (deviations > _LEAST) & (deviations < 1 / _LEAST)).all():
             note = f"their standard deviation is {', '.join(f'{value:.3g}' for value in deviations)}"
             helps = ("divide y by a number of its own size: scikit-learn's `TransformedTargetRegressor` does it",)
             text = "the values of y are too large or too small to compute with"
             raise UsageError(Diagnostic("E0822", text, notes=(note,), helps=helps))
-        scales = list(zip(deviations.tolist(), table.mean(axis=0).tolist(), strict=True))
-        model, seed = self._compile(regressor_spec(self._settings(), X.shape[1], scales))
-        self._train(model, seed, X, _columns(model, table), None)
+        scales = list(zip(deviations.tolist(), np.ldexp(means, size).tolist(), strict=True))
+        model, seed = self._compile(regressor_spec(self._settings(), _features(X, sample_weight), scales))
+        self._train(model, seed, X, _columns(model, table), sample_weight, None)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -272,6 +283,42 @@ def _source(spec: str | Path) -> SourceFile | str | Path:
     """A spec's text is told from a path by what no path has."""
     text = str(spec)
     return SourceFile("<spec>", text) if isinstance(spec, str) and ("\n" in text or "->" in text) else spec
+
+
+def _weighed(x: Array, y: Array, sample_weight: Any) -> tuple[Array, Array, Array | None]:
+    """The rows that weigh anything, and their weights brought to a mean of 1; None where all weigh the same.
+
+    So weights of any size go with one learning rate, and rows of weight 2 count as if they stood there twice.
+    Raises: ValueError for weights that are negative, no number or zero throughout.
+    """
+    if sample_weight is None:
+        return x, y, None
+    weight = _check_sample_weight(sample_weight, x, dtype=np.float64)
+    if (weight < 0).any():
+        raise ValueError(f"sample_weight has negative values, the least is {weight.min():.3g}")
+    kept = weight > 0
+    if not kept.any():
+        raise ValueError("sample_weight is zero throughout: no row and no class is left to learn from")
+    x, y, weight = x[kept], y[kept], weight[kept] / weight.max()
+    return x, y, None if (weight == weight[0]).all() else weight / weight.mean()
+
+
+def _moments(table: Array, weight: Array | None) -> tuple[Array, Array]:
+    """Mean and variance of each column, float64."""
+    mean = np.average(table, axis=0, weights=weight)
+    return mean, np.average((table - mean) ** 2, axis=0, weights=weight)
+
+
+def _features(x: Array, weight: Array | None) -> Features:
+    """The table's width, and with weights the moments that `Normalize` itself would learn without them."""
+    if weight is None:
+        return Features(x.shape[1])
+    mean, variance = _moments(x.astype(np.float64), weight)
+    return Features(x.shape[1], tuple(mean.tolist()), tuple(variance.tolist()))
+
+
+def _rows(values: Mapping[str, Array], rows: Array) -> dict[str, Array]:
+    return {name: value[rows] for name, value in values.items()}
 
 
 def _shaped(model: Model, x: Array) -> Array:

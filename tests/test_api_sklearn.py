@@ -75,6 +75,45 @@ def test_targets_keep_their_units_and_columns() -> None:
     assert two.score(X, both) > 0.5
 
 
+@pytest.mark.parametrize("arguments", [{}, {"class_weight": "balanced"}, {"class_weight": {0: 1, 1: 2, 2: 3}}])
+def test_a_weight_counts_as_so_many_rows(arguments: dict[str, Any]) -> None:
+    """All rows are in one batch: where batches are several, which rows meet in one differs."""
+    X, y = IRIS
+    weight = np.random.default_rng(0).integers(0, 4, len(y))
+    settings = {"epochs": 20, "batch_size": 1000, "random_state": 0}
+    repeated = NNClassifier(**settings, **arguments).fit(X.repeat(weight, axis=0), y.repeat(weight))
+    for scale in (1, 1e-200, 1e200):
+        weighted = NNClassifier(**settings, **arguments).fit(X, y, sample_weight=scale * weight)
+        np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-9)
+    X, y = DIABETES
+    weight = np.random.default_rng(0).integers(0, 4, len(y))
+    both = np.column_stack([y, -1e-3 * y])
+    twice = NNRegressor(**settings).fit(X.repeat(weight, axis=0), both.repeat(weight, axis=0))
+    weighing = NNRegressor(**settings).fit(X, both, sample_weight=weight)
+    np.testing.assert_allclose(weighing.predict(X), twice.predict(X), rtol=1e-9)
+
+
+def test_weights_go_with_rows_held_out_and_with_specs() -> None:
+    X, y = IRIS
+    only_two = np.where(y == 1, 0.0, 3.0)
+    stopped = NNClassifier(epochs=30, early_stopping=True, patience=2, random_state=0).fit(X, y, sample_weight=only_two)
+    assert list(stopped.classes_) == [0, 2]
+    assert "val_loss" in stopped.history_.names()
+    text = SPEC.format(width=3, activation="softmax", loss="sparse_categorical_crossentropy")
+    towards = [NNClassifier(spec=text).fit(X, y, sample_weight=np.where(y == k, 50, 1)) for k in (1, 2)]
+    assert (towards[0].predict(X) == 1).sum() > (towards[1].predict(X) == 1).sum()
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [(-1.0, "negative values, the least is -1"), (0.0, "zero"), (np.nan, "NaN")],
+)
+def test_weights_that_make_no_sense(weight: float, said: str) -> None:
+    for estimator in (NNClassifier(), NNRegressor()):
+        with pytest.raises(ValueError, match=said):
+            estimator.fit(*IRIS, sample_weight=np.full(150, weight))
+
+
 def test_the_same_random_state_gives_the_same_model() -> None:
     found = [NNClassifier(epochs=2, random_state=state).fit(*IRIS).predict_proba(IRIS[0]) for state in (1, 1, 2)]
     np.testing.assert_array_equal(found[0], found[1])
