@@ -10,7 +10,7 @@ from ..plan import Buffer, Plan
 from ..types import ITEM_SIZE
 from .expressions import ELEMENT
 
-SMALL_WORK = 6000    # cycles, roughly: below, waking another thread costs more than it brings
+SMALL_WORK = 3000    # cycles, roughly: below, waking another thread costs more than it brings
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,4 +110,4 @@ class Arguments:
 def head(arguments: tuple[Argument, ...]) -> str:
     """The first line of a step's function."""
     parameters = ["const struct worker worker", "const long rows", *(a.parameter for a in arguments)]
-    return f"static void NAME({', '.join(parameters)})"
+    return f"SHARED void NAME({', '.join(parameters)})"

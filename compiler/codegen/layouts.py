@@ -31,13 +31,9 @@ class Run:
 
 
 def panel_runs(columns: int, lanes: int, width: int) -> tuple[Run, ...]:
-    """Panels of at most `width` vectors that cover `columns`; none is one vector wide if two of two can be."""
+    """Panels of `width` vectors that cover `columns`, the last as narrow as need be."""
     vectors = -(-columns // lanes)
-    widths = [width] * (vectors // width)
-    rest = vectors - width * len(widths)
-    if rest == 1 and widths and width > 2:
-        widths[-1], rest = width - 1, 2
-    widths += [rest] if rest else []
+    widths = [min(width, vectors - start) for start in range(0, vectors, width)]
     runs: list[Run] = []
     start = 0
     for vectors_wide in widths:

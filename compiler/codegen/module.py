@@ -15,6 +15,7 @@ from .maps import KERNELS_OF_MAPS, map_calls
 from .names import plainly_named
 from .phases import Phase, phases_of, place_pieces
 from .products import matmul_calls
+from .products_bf16 import matmul_bf16_calls
 from .source import Source
 from .target import Target
 
@@ -23,6 +24,7 @@ _HEADERS = (
     "pool.h",
 )  # fmt: skip
 _BYTES_OF_A_CYCLE = 8
+MOST_OWN_TILES = 12     # products whose tiles are compiled for each alone; 50 ms each
 assert KERNELS_OF_MAPS | {"matmul"} == KERNELS, "a kernel has no C"
 
 
@@ -69,6 +71,7 @@ class _ModulePrinter:
     def __init__(self, plan: Plan, target: Target) -> None:
         self.plan, self.target = plan, target
         self.panels = panelled(plan, target)
+        self.has_own_tiles = _different_products(plan) <= MOST_OWN_TILES
         self.functions: dict[str, str] = {}      # text -> name
         self.source = Source()
         self.piece_bytes = self.scratch_bytes = 0
@@ -105,8 +108,10 @@ class _ModulePrinter:
 
     def _step_calls(self, step: Step, number: int) -> list[Call]:
         step = plainly_named(step)
+        if step.kernel == "matmul" and self.plan.precision == "bfloat16":
+            return matmul_bf16_calls(self.plan, step, number, self.target, self.panels)
         if step.kernel == "matmul":
-            return matmul_calls(self.plan, step, number, self.target, self.panels)
+            return matmul_calls(self.plan, step, number, self.target, self.panels, self.has_own_tiles)
         return map_calls(self.plan, step, number, self.target)
 
     # --- the file ---------------------------------------------------------------------------------------------------
@@ -115,7 +120,8 @@ class _ModulePrinter:
         model = _comment(self.plan.model)
         source.line(f"/* {model}: batches of at most {self.plan.batch_size}, for {self.target.name}.")
         source.all(_INTRODUCTION)
-        for header in _HEADERS:
+        rounding = (self.target.rounding, "product_bf16.h") if self.plan.precision == "bfloat16" else ()
+        for header in (*_HEADERS, *rounding):
             source.line(f'#include "{header}"')
         source.line()
         source.line(f'_Static_assert(LANES == {self.target.lanes}, "printed for {self.target.name}");')
@@ -213,6 +219,17 @@ class _ModulePrinter:
         return str(source)
 
 
+def _different_products(plan: Plan) -> int:
+    """How many products differ in their shapes, so that no function serves two of them."""
+    products = {
+        (step.space, step.attrs, *(plan.buffers[id].type for id in step.operands))
+        for program in plan.programs
+        for step in program.steps
+        if step.kernel == "matmul"
+    }
+    return len(products)
+
+
 def _noted(call: Call, note: str) -> Call:
     return Call(
         call.kind, call.text, call.arguments, call.reads, call.writes, call.is_shared, call.scratch_bytes, note
@@ -249,7 +266,7 @@ struct job {
 };
 
 /* Wait until every thread has come this far. */
-INLINE void meet(struct team *team, struct worker worker) {
+SHARED void meet(struct team *team, struct worker worker) {
     if (worker.threads > 1) barrier(team, (int)worker.thread);
 }
 

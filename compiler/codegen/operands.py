@@ -55,6 +55,7 @@ class Product:
     number: int
     target: Target
     panels: frozenset[int]
+    has_own_tiles: bool = True
 
     @property
     def a(self) -> Buffer:

@@ -18,9 +18,11 @@ from .target import Target
 NEAR_ROWS = 128     # of a large result: what they read of the left operand stays near while all panels go by
 
 
-def matmul_calls(plan: Plan, step: Step, number: int, target: Target, panels: frozenset[int]) -> list[Call]:
-    """The functions of a product, in the order to call them."""
-    return _ProductPrinter(Product(plan, step, number, target, panels)).calls()
+def matmul_calls(
+    plan: Plan, step: Step, number: int, target: Target, panels: frozenset[int], has_own_tiles: bool
+) -> list[Call]:
+    """The functions of a product, in the order to call them. has_own_tiles: tiles compiled for it alone."""
+    return _ProductPrinter(Product(plan, step, number, target, panels, has_own_tiles)).calls()
 
 
 class _ProductPrinter:
@@ -193,7 +195,8 @@ class _ProductPrinter:
                 source.line(f"    .length = {product.summed}, .rows = {product.rows}, .top = {top}, .high = {high},")
                 source.line(f"    .column = {run.column}, .columns = {run.columns},")
                 source.line("};")
-                shape = f"{product.target.tile_rows[vectors if product.width > 1 else 1]}, {vectors}, {run.columns}"
+                tall = product.target.tile_rows[vectors if product.width > 1 else 1]
+                shape = f"{int(product.has_own_tiles)}, {tall}, {vectors}, {run.columns}"
                 if self.is_update:
                     call = f"updates_{product.kind}({shape}, {self._known_rows()}, &product, {begin}, NAME_update, &s);"
                 else:

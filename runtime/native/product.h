@@ -65,29 +65,34 @@ typedef void finish_f64(const void *of, long row, long column, long at, long n, 
         }                                                                                              \
     }                                                                                                  \
                                                                                                        \
-    /* Fewer rows than a tile has: a last few of a batch, or one sample alone. Compiled once for all products, so what  \
-     * is done with the sums waits until all are there: those of row i begin at i * MOST_VECTORS * LANES. */            \
-    INLINE void rest_tile_##kind(const int rows, const int vectors, const struct product_##kind *p,    \
-                                 const element *a, const element *b, long row, element *sums) {        \
-        const struct sums_##kind kept = {sums, MOST_VECTORS * LANES};                                  \
-        tile_##kind(rows, vectors, p->columns, p, a + row * p->a_row, b, row, 0, keep_##kind, &kept);  \
+    /* The sums of a tile, row after row `pitch` elements apart. Compiled once for all products of a kind: whole tiles of \
+     * whole vectors, and whatever else there is (a last few rows, one sample alone, a last few columns). */           \
+    INLINE void tile_sums_##kind(const int rows, const int vectors, const long columns,                 \
+                                const struct product_##kind *p, const element *a, const element *b, long row, \
+                                element *sums, long pitch) {                                           \
+        const struct sums_##kind kept = {sums, pitch};                                                 \
+        tile_##kind(rows, vectors, columns, p, a + row * p->a_row, b, row, 0, keep_##kind, &kept);     \
     }                                                                                                  \
-    INLINE void rest_rows_##kind(const int vectors, long rows, const struct product_##kind *p,         \
-                                 const element *a, const element *b, element *sums) {                  \
-        if (rows & 4) rest_tile_##kind(4, vectors, p, a, b, 0, sums);                                  \
-        if (rows & 2) rest_tile_##kind(2, vectors, p, a, b, rows & 4, sums);                           \
-        if (rows & 1) rest_tile_##kind(1, vectors, p, a, b, rows & 6, sums);                           \
+    INLINE void tile_rows_##kind(const int vectors, const long columns, long rows, const struct product_##kind *p, \
+                                const element *a, const element *b, element *sums, long pitch) {       \
+        if (rows & 8) tile_sums_##kind(8, vectors, columns, p, a, b, 0, sums, pitch);                   \
+        if (rows & 4) tile_sums_##kind(4, vectors, columns, p, a, b, 0, sums, pitch);                   \
+        if (rows & 2) tile_sums_##kind(2, vectors, columns, p, a, b, rows & 4, sums, pitch);            \
+        if (rows & 1) tile_sums_##kind(1, vectors, columns, p, a, b, rows & 6, sums, pitch);            \
     }                                                                                                  \
-    SHARED void rest_##kind(long rows, long vectors, const struct product_##kind *p, \
-                                                              const element *a, const element *b, element *sums) { \
-        if (vectors == 1) rest_rows_##kind(1, rows, p, a, b, sums);                                    \
-        else if (vectors == 2) rest_rows_##kind(2, rows, p, a, b, sums);                               \
-        else if (vectors == 3) rest_rows_##kind(3, rows, p, a, b, sums);                               \
-        else rest_rows_##kind(4, rows, p, a, b, sums);                                                 \
+    SHARED void sums_of_##kind(long rows, long vectors, const struct product_##kind *p,                \
+                               const element *a, const element *b, element *sums, long pitch) {        \
+        if (p->columns == 3 * LANES && rows == 8) tile_sums_##kind(8, 3, 3 * LANES, p, a, b, 0, sums, pitch); \
+        else if (p->columns == 2 * LANES && rows == 8) tile_sums_##kind(8, 2, 2 * LANES, p, a, b, 0, sums, pitch); \
+        else if (vectors == 1) tile_rows_##kind(1, p->columns, rows, p, a, b, sums, pitch);             \
+        else if (vectors == 2) tile_rows_##kind(2, p->columns, rows, p, a, b, sums, pitch);             \
+        else tile_rows_##kind(3, p->columns, rows, p, a, b, sums, pitch);                               \
     }                                                                                                  \
                                                                                                        \
-    /* The tiles of `tiles`, counted along the first panel, then the next; each has `tall` rows or what is left. */ \
-    INLINE void panels_##kind(const int tall, const int vectors, const long columns,                   \
+    /* The tiles of `tiles`, counted along the first panel, then the next; each has `tall` rows or what is left.        \
+     * is_own: whole tiles are compiled for this product alone, so that sums never leave their registers: a few per     \
+     * cent quicker, but slow to compile. */                                                                            \
+    INLINE void panels_##kind(const int is_own, const int tall, const int vectors, const long columns, \
                               const struct product_##kind *p, struct share tiles, finish_##kind *finish, \
                               const void *of) {                                                        \
         const long blocks = (p->high + tall - 1) / tall;                                               \
@@ -95,16 +100,17 @@ typedef void finish_f64(const void *of, long row, long column, long at, long n, 
             const long panel = tile / blocks, top = tile % blocks * tall, row = p->top + top;          \
             const element *a = p->a + row * p->a_block, *b = p->b + panel * p->b_panel;                \
             const long column = p->column + panel * columns, left = p->high - top;                     \
-            if (left >= tall) {                                                                        \
+            if (is_own && left >= tall) {                                                              \
                 tile_##kind(tall, vectors, columns, p, a, b, row, column, finish, of);                 \
                 continue;                                                                              \
             }                                                                                          \
-            element sums[MOST_ROWS * MOST_VECTORS * LANES] __attribute__((aligned(64)));               \
-            rest_##kind(left, vectors, p, a, b, sums);                                                 \
-            for (long i = 0; i < left; i++) {                                                          \
+            const long high = left < tall ? left : tall;                                               \
+            element sums[(MOST_ROWS * MOST_VECTORS + 1) * LANES] __attribute__((aligned(64)));         \
+            sums_of_##kind(high, vectors, p, a, b, sums, vectors * LANES);                             \
+            for (long i = 0; i < high; i++) {                                                          \
                 UNROLL for (int j = 0; j < vectors; j++) {                                             \
                     finish(of, row + i, column + j * LANES, p->rows * column + (row + i) * columns + j * LANES, \
-                           LANES_FROM(columns, j), load_##kind(sums + (i * MOST_VECTORS + j) * LANES, LANES)); \
+                           LANES_FROM(columns, j), load_##kind(sums + (i * vectors + j) * LANES, LANES)); \
                 }                                                                                      \
             }                                                                                          \
         }                                                                                              \

@@ -14,35 +14,19 @@ typedef void update_f32(const void *of, long at, long count, const float *sums);
 typedef void update_f64(const void *of, long at, long count, const double *sums);
 
 #define UPDATE(kind, element, vector)                                                                  \
-    INLINE void update_tile_##kind(const int rows, const int vectors, const long columns,              \
-                                   const struct product_##kind *p, const element *a, long row, long panel, \
-                                   update_##kind *update, const void *of) {                            \
-        element sums[MOST_ROWS * MOST_VECTORS * LANES + LANES] __attribute__((aligned(64)));           \
-        const struct sums_##kind kept = {sums, columns};                                               \
-        const long at = p->rows * (p->column + panel * columns) + row * columns;                       \
-        const element *b = p->b + panel * p->b_panel;                                                  \
-        tile_##kind(rows, vectors, columns, p, a, b, 0, 0, keep_##kind, &kept);                        \
-        update(of, at, rows * columns, sums);                                                          \
-    }                                                                                                  \
-                                                                                                       \
     /* As panels, of matrices with `rows` rows. */                                                     \
-    INLINE void updates_##kind(const int tall, const int vectors, const long columns, const long rows, \
+    INLINE void updates_##kind(const int is_own, const int tall, const int vectors, const long columns, const long rows, \
                                const struct product_##kind *p, struct share tiles,                     \
                                update_##kind *update, const void *of) {                                \
-        const long blocks = (p->high + tall - 1) / tall, left = rows % tall;                           \
+        const long blocks = (p->high + tall - 1) / tall;                                               \
         for (long tile = tiles.first; tile < tiles.last; tile++) {                                     \
             const long panel = tile / blocks;                                                          \
-            const long row = p->top + tile % blocks * tall;                                            \
-            const element *a = p->a + row * p->a_block;                                                \
-            if (row + tall <= rows) {                                                                  \
-                update_tile_##kind(tall, vectors, columns, p, a, row, panel, update, of);              \
-                continue;                                                                              \
-            }                                                                                          \
-            element sums[MOST_ROWS * MOST_VECTORS * LANES] __attribute__((aligned(64)));               \
-            rest_##kind(left, vectors, p, a, p->b + panel * p->b_panel, sums);                         \
-            for (long i = 0; i < left; i++)                                                            \
-                update(of, p->rows * (p->column + panel * columns) + (row + i) * columns, columns,     \
-                       sums + i * MOST_VECTORS * LANES);                                               \
+            const long row = p->top + tile % blocks * tall, high = rows - row < tall ? rows - row : tall; \
+            element sums[(MOST_ROWS * MOST_VECTORS + 1) * LANES] __attribute__((aligned(64)));         \
+            const element *a = p->a + row * p->a_block, *b = p->b + panel * p->b_panel;                \
+            if (is_own && high == tall) tile_sums_##kind(tall, vectors, columns, p, a, b, 0, sums, columns); \
+            else sums_of_##kind(high, vectors, p, a, b, sums, columns);                                \
+            update(of, p->rows * (p->column + panel * columns) + row * columns, high * columns, sums); \
         }                                                                                              \
     }
 UPDATE(f32, float, f32v)
