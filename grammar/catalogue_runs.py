@@ -67,7 +67,8 @@ with its process, even with one that is killed: nothing needs to be removed by h
         "the data changed since the run began",
         """
 A checkpoint has the SHA-256 of each data file, or of each array that a program gave, and going on bit for bit needs the
-same rows in the same places. Bring the old data back, or begin a new run with the weights so far:
+same rows in the same places, and the same texts behind the numbers. Bring the old data back, or begin a new run with
+the weights so far:
 
     nnc run SPEC --from out/checkpoints/latest.safetensors --run out2
 """,

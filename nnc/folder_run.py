@@ -18,7 +18,7 @@ from nnc.runtime.interrupt import Interrupted
 from nnc.runtime.modelfile import SavedModel
 from nnc.runtime.progress import Progress
 from nnc.runtime.protocol import Session
-from nnc.runtime.provenance import refuse_other_data
+from nnc.runtime.provenance import refuse_other_data, refuse_other_texts
 from nnc.runtime.rundir import RunFolder
 from nnc.runtime.state import TrainingState
 
@@ -82,7 +82,8 @@ def folder_run(
     kept out within the block. epochs: how many it is to have in all, if not as many as it began with.
 
     Raises: UsageError E0840 (there is a run already), E0843 (of another model), E0844 (another process has it), E0822
-    (fewer epochs than it has begun), E0807; DataError E0920-E0925 (its checkpoint), E0926 (it began with other data).
+    (fewer epochs than it has begun), E0807; DataError E0920-E0925 (its checkpoint), E0926 (it began with other
+    data, or other texts).
     """
     folder = RunFolder(Path(path))
     if resume and folder.latest.exists():
@@ -104,6 +105,7 @@ def _going_on(folder: RunFolder, saved: SavedModel, epochs: int | None) -> Folde
     except (KeyError, TypeError, ValueError):
         text = f"`{folder.latest}` cannot be resumed: it does not say how the run began"
         raise DataError(Diagnostic("E0924", text, place=str(folder.latest))) from None
+    refuse_other_texts(there.vocabularies, saved.vocabularies, str(folder.latest))
     refuse_other_data(data, saved.provenance["data_sha256"], str(folder.latest))
     if epochs is not None:
         if first + epochs < moment.begun_epochs:

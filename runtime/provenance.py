@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from nnc.runtime.data import Samples
 from nnc.runtime.protocol import Feed, Rows
 
 _BLOCK_ROWS: Final = 4096
+_SHOWN: Final = 6        # texts that are gone, or new
 
 
 def data_hashes(data: DataConfig, base_dir: Path) -> dict[str, str]:
@@ -66,3 +67,18 @@ def refuse_other_data(before: dict[str, str], now: dict[str, str], checkpoint: s
     text = f"{' and '.join(f'`{path}`' for path in changed)} changed since the run began"
     helps = ("bring the old data back, or begin a new run; `--from MODEL` lets it begin with a model's weights",)
     raise DataError(Diagnostic("E0926", text, place=checkpoint, helps=helps))
+
+
+def refuse_other_texts(before: Mapping[str, Sequence[str]], now: Mapping[str, Sequence[str]], checkpoint: str) -> None:
+    """As `refuse_other_data`, of the texts that numbers stand for, by input or output: their arrays may be equal."""
+    changed = [name for name in {**before, **now} if tuple(before.get(name, ())) != tuple(now.get(name, ()))]
+    if not changed:
+        return
+    text = f"the texts of {' and '.join(f'`{name}`' for name in changed)} changed since the run began"
+    notes: list[str] = []
+    for name in changed:
+        for sign, words, others in (("-", before, now), ("+", now, before)):
+            lines = [f"{sign}{name} `{word}`" for word in words.get(name, ()) if word not in others.get(name, ())]
+            notes += [*lines[:_SHOWN], f"and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN + 1 else lines
+    helps = ("bring the old texts back, or begin a new run in another folder",)
+    raise DataError(Diagnostic("E0926", text, place=checkpoint, notes=tuple(notes), helps=helps))

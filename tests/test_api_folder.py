@@ -192,6 +192,24 @@ def test_what_is_no_continuation_is_refused(out: Path) -> None:
     assert cli.main(["run", "--resume", str(out)]) == 3  # which has no arrays
 
 
+def test_texts_renamed_are_other_data(out: Path) -> None:
+    """Their numbers are the same, so that the arrays alone would not tell."""
+    spec = "input port: int32[]\noutput y = port -> OneHot(3) -> Dense(1) { loss = mse }\ntrain { epochs = 2 }"
+    begun = np.array(["Bonn", "Oslo", "Rome"] * 4)
+    nnc.compile(text=spec).fit(begun, np.arange(12), folder=out, verbose=False)
+    before = (out / "model.safetensors").read_bytes()
+    with pytest.raises(NncError) as caught:
+        nnc.compile(text=spec).fit(
+            np.where(begun == "Oslo", "Paris", begun), np.arange(12), folder=out, resume=True, epochs=3, verbose=False
+        )
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.message) == ("E0926", "the texts of `port` changed since the run began")
+    assert found.notes == ("-port `Oslo`", "+port `Paris`")
+    assert (out / "model.safetensors").read_bytes() == before
+    more = nnc.compile(text=spec).fit(begun, np.arange(12), folder=out, resume=True, epochs=3, verbose=False)
+    assert len(more) == 3
+
+
 def test_the_command_line_goes_on_with_a_run_of_python_and_the_other_way_round(out: Path) -> None:
     assert cli.main(["run", "rows.nn", "--run", "whole"]) == 0
     expected = tensors(Path("whole/model.safetensors"))
