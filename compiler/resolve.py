@@ -23,6 +23,7 @@ from .reading.blocks import outer_names
 from .reading.chains import Chains, duplicate
 from .reading.constants import evaluate, text_of
 from .reading.data_section import data_config
+from .reading.monitors import monitor_span
 from .reading.naming import Place
 from .reading.params import check_given, param_value
 from .reading.scope import (
@@ -234,6 +235,8 @@ class _Resolver:
         self.spans |= {keyword: section.keyword.span for keyword, section in self.sections.items()}
         for entry in self.sections["train"].entries if "train" in self.sections else ():
             self.spans[f"train.{entry.name.name}"] = entry.value.span if entry.value else entry.span
+            if (span := monitor_span(entry.value)) is not None:
+                self.spans[f"train.{entry.name.name}.monitor"] = span
         if "data" not in self.sections:
             return train, None
         wanted = dict(self.inputs)

@@ -13,6 +13,8 @@ WRONG_OPERATOR = r"=>|-+->|>>|\|>|:=|==|[→⇒⟶➔➜]"
 """Operators of other languages; the scanner tries them first, since `=>` begins with a good `=`."""
 
 _WRONG = re.compile(WRONG_OPERATOR)
+_MONITOR = re.compile(r"\b(?:monitor\s*=|early_stopping\(|best\()\s*(\w+)$")
+_WORD = re.compile(r"\w+")
 _MEANT = {
     "×": ("FACTOR", "*"),
     "·": ("FACTOR", "*"),
@@ -63,7 +65,16 @@ def read_odd(source: SourceFile, start: int) -> Odd:
         return Odd(_unknown(char, span, help_), start + 1, type_, meant)
     if char.isspace():
         return Odd(_unknown(char, span, "use an ordinary space or a line break"), start + 1)
+    if char == "." and (figure := _figure_around(text, start)):
+        return Odd(_unknown(char, span, f'write the name of a figure in quotes: `monitor = "{figure}"`'), start + 1)
     return Odd(_unknown(char, span, _advice(char)), start + 1)
+
+
+def _figure_around(text: str, dot: int) -> str:
+    """`val_digit.accuracy` behind `monitor =`, around its dot; empty elsewhere."""
+    before = _MONITOR.search(text, text.rfind("\n", 0, dot) + 1, dot)
+    behind = _WORD.match(text, dot + 1)
+    return f"{before[1]}.{behind[0]}" if before and behind else ""
 
 
 def _unknown(char: str, span: Span, help_: str) -> Diagnostic:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+
+from nnc.grammar.suggest import nearest
 
 from ..formulas.metrics import figure_name
 from ..layers.definition import Weight
 from ..network import Network
 from ..options import Choice
-from ..report import did_you_mean, fault, listed
+from ..report import fault, listed, suggestion
 
 
 def check_training(network: Network, weights: Mapping[str, tuple[Weight, ...]]) -> None:
@@ -52,27 +55,34 @@ def check_monitor(network: Network, key: str, monitor: str) -> None:
 
     It may be called by any of its names (`f1`, `f1_score`). Raises: NncError E0691.
     """
-    bare, span = figure_name(monitor.removeprefix("val_")), network.span_of(key)
+    bare, span = figure_name(monitor.removeprefix("val_")), network.span_of(f"{key}.monitor") or network.span_of(key)
     figures = [f"{o.name}.loss" for o in network.outputs if o.loss] + [
         f"{o.name}.{metric.name}" for o in network.outputs for metric in o.metrics
     ]
     matches = [figure for figure in figures if figure.endswith(f".{bare}")]
     if span is None or bare == "loss" or bare in figures or len(matches) == 1 or bare.endswith("_regularizer"):
         return
+    prefix = "val_" if monitor.startswith("val_") else ""
     if matches:
         raise fault(
             "E0691",
             f"`{monitor}` could be several figures",
             span,
-            f"expects one of {listed(matches, 'or')}",
-            helps=[f'say which, in quotes: `monitor = "val_{matches[0]}"`'],
+            f"expects one of {listed((prefix + match for match in matches), 'or')}",
+            helps=[f'say which, in quotes: `monitor = "{prefix}{matches[0]}"`'],
         )
-    known = ["loss", "val_loss", *(f.rpartition(".")[2] for f in figures), *figures]
+    short = Counter(figure.rpartition(".")[2] for figure in figures)
+    names = [*(name for name, count in short.items() if count == 1), *figures]
+    known = ["loss", "val_loss", *(before + name for before in ("", "val_") for name in names)]
+    reported = ["loss", *figures]
     raise fault(
         "E0691",
         f"training reports no figure `{monitor}`",
         span,
         "not known",
-        helps=did_you_mean(monitor, dict.fromkeys([*known, *(f"val_{f}" for f in known[2:])])),
-        notes=[f"it reports {listed(dict.fromkeys(['loss', 'val_loss', *figures]))}"],
+        helps=suggestion(f'"{name}"' if "." in name else name for name in nearest(monitor, dict.fromkeys(known))),
+        notes=[
+            f"it reports {listed(reported)}",
+            f"and of validation data {listed(f'val_{figure}' for figure in reported)}",
+        ],
     )
