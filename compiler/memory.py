@@ -6,6 +6,8 @@ is fed and what is temporary. A map's result takes the place of an operand that 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nnc.grammar.diagnostics import BudgetError, UsageError
 
 from .kernels import FusedProgram, FusedPrograms, Value, reads, writes
@@ -24,10 +26,11 @@ def plan_memory(
     batch_size: int | str,
     max_memory_bytes: int | None = None,
     bounds: tuple[Bound, ...] = (),
+    precision: str = "float32",
 ) -> Plan:
     """The plan for at most `batch_size` rows; "auto": for as many as fit in `max_memory_bytes`.
 
-    bounds: of the inputs' values; of inputs that nothing reads they are left out.
+    bounds: of the inputs' values; of inputs that nothing reads they are left out. precision: of what products multiply.
 
     Raises: BudgetError E0910 if the arena would be larger than that; UsageError E0911 for "auto" without a bound.
     """
@@ -40,7 +43,7 @@ def plan_memory(
     layout = lay_out(scheduled, batch_size)
     if max_memory_bytes is not None and layout.arena_bytes > max_memory_bytes:
         raise BudgetError(too_large(scheduled, layout, max_memory_bytes))
-    return _write_plan(scheduled, layout, model, seed, bounds)
+    return replace(_write_plan(scheduled, layout, model, seed, bounds), precision=precision)
 
 
 # --- the plan -------------------------------------------------------------------------------------------------------

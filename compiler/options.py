@@ -13,6 +13,7 @@ from typing import Final, Union
 
 from nnc.grammar.diagnostics import Diagnostic, UsageError
 
+PRECISIONS: Final = ("float32", "bfloat16")    # of what products of matrices multiply; their sums are float32
 Value = Union[None, bool, int, float, str, "Choice", tuple["Value", ...]]
 
 
@@ -60,7 +61,7 @@ class TrainConfig:
     clip_value: float | None = None
     early_stopping: Choice | None = None
     checkpoint: tuple[Choice, ...] = ()               # every(...), best(...)
-    precision: str = "float32"
+    precision: str = "float32"                        # one of PRECISIONS
     accumulate: int = 1                               # an update every so many steps, of the mean gradient
     ema: float | None = None                          # momentum of the moving averages of the weights
 

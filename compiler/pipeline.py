@@ -108,6 +108,7 @@ def _plan(state: State) -> Plan:
         batch_size=network.train.batch_size,
         max_memory_bytes=state.options.max_memory_bytes,
         bounds=input_bounds(network),
+        precision=network.train.precision,
     )
 
 

@@ -41,6 +41,8 @@ def to_json(plan: Plan) -> str:
     }
     if plan.bounds:
         fields["bounds"] = _lines(map(_bound, plan.bounds))
+    if plan.precision != "float32":
+        fields["precision"] = _dump(plan.precision)
     return "{\n" + ",\n".join(f'"{name}":{fields[name]}' for name in sorted(fields)) + "\n}\n"
 
 

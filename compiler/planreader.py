@@ -125,7 +125,7 @@ def read_plan(node: Node) -> Plan:
     """The plan that a JSON document holds."""
     node.only(
         "nnc_plan", "model", "seed", "batch_size", "arena_bytes", "variables", "buffers", "programs", "inputs",
-        "outputs", "targets", "terms", "adaptations", "bounds",
+        "outputs", "targets", "terms", "adaptations", "bounds", "precision",
     )  # fmt: skip
     return Plan(
         node.field("model").text(),
@@ -141,6 +141,7 @@ def read_plan(node: Node) -> Plan:
         node.field("terms").each(_read_term),
         node.field("adaptations").each(_read_adaptation),
         node.optional("bounds", []).each(_read_bound),
+        precision=node.optional("precision", "float32").text(),
     )
 
 

@@ -15,7 +15,7 @@ from nnc.grammar.diagnostics import Diagnostic, NncError
 from .expr import variables
 from .formulas.initializers import INITIALIZERS
 from .graph import Term, Variable
-from .options import Choice
+from .options import PRECISIONS, Choice
 from .plan import ROWS_FEED, Buffer, Plan, Program
 from .types import BATCH, FLOAT_DTYPES, ITEM_SIZE, TensorType
 from .verify_indices import check_bounds, check_indices
@@ -42,6 +42,7 @@ def verify_plan(plan: Plan) -> None:
 def _check_plan(plan: Plan) -> None:
     require(1 <= plan.batch_size <= 2**31, "the batch size is out of range")
     require(0 <= plan.arena_bytes <= LARGEST_ARENA, "the arena's size is out of range")
+    require(plan.precision in PRECISIONS, "its precision is unknown")
     for id, buffer in enumerate(plan.buffers):
         try:
             _check_buffer(buffer, plan)
@@ -164,6 +165,8 @@ def _check_program(program: Program, plan: Plan, regions: tuple[Region, ...]) ->
     for number, step in enumerate(program.steps):
         try:
             check_step(step, types)
+            is_rounded = step.kernel == "matmul" and plan.precision != "float32"
+            require(not is_rounded or step.space.dtype == "float32", f"a product of {step.space.dtype} in bfloat16")
         except Unsound as problem:
             raise Unsound(f"step {number}: {problem}") from None
     MemoryCheck(plan.buffers, regions, plan.batch_size).run(program)

@@ -41,4 +41,15 @@ of the compiler.
     CC=clang nnc run digits     # another compiler may do
 """,
     ),
+    "E0933": Explanation(
+        "the processor has no bfloat16",
+        """
+A plan with `precision = bfloat16` is run natively with the instructions that multiply bfloat16 and sum in float32:
+AVX512_BF16, and AMX where there is that too. Intel's server processors have them from Cooper Lake on, AMD's from Zen 4.
+Without them rounding would cost time instead of saving it, so the native runtime refuses, and `auto` with it.
+
+    nnc run digits --runtime reference     # rounds with NumPy: the same meaning, slowly
+    train { precision = float32 }          # or leave the entry out
+""",
+    ),
 }

@@ -35,8 +35,20 @@ plateau.
     "E0604": Explanation(
         "this version does not have it",
         """
-The language has a place for other precisions than float32; this version of nnc does not have them. Leave the entry out.
-An input of type float64 makes the layers after it float64.
+`precision` is `float32`, or `bfloat16`: products of matrices then round what they multiply to bfloat16 and sum in
+float32. Others, such as float16, this version of nnc does not have. An input of type float64 makes the layers after it
+float64.
+""",
+    ),
+    "E0605": Explanation(
+        "`precision` does not fit the network",
+        """
+With `precision = bfloat16` every product of matrices rounds both its operands from float32 to bfloat16, which keeps 8
+of 24 binary digits. A layer of float64 asks for the opposite: 53 digits. So one of the two is a mistake.
+
+    input x: float64[8]
+    output y = x -> Dense(1) { loss = mse }
+    train { precision = bfloat16 }           wrong: make x float32, or leave `precision` out
 """,
     ),
     "E0650": Explanation(

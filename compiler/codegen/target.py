@@ -17,6 +17,7 @@ class Target:
     vector_bytes: int
     width: int                      # vectors of float32 in a full tile
     tile_rows: tuple[int, ...]      # by width; index 0 unused
+    rounding: str = ""              # the header whose tiles multiply bfloat16; with one, float32 products have none
 
     @property
     def lanes(self) -> int:
@@ -24,6 +25,8 @@ class Target:
 
 
 AVX512: Final = Target("avx512", 64, 3, (0, 8, 8, 8))
+AVX512_BF16: Final = Target("avx512 with bfloat16", 64, 3, (0, 8, 8, 8), "tile_avx512bf16.h")
+AMX: Final = Target("avx512 with amx", 64, 3, (0, 32, 32, 32), "tile_amx.h")
 AVX2: Final = Target("avx2", 32, 3, (0, 4, 4, 4))
 VECTOR128: Final = Target("128-bit vectors", 16, 3, (0, 8, 8, 8))
 TARGETS: Final = {target.name: target for target in (AVX512, AVX2, VECTOR128)}

@@ -18,13 +18,14 @@ from ..network import Layer, Network
 from ..report import Problems, counted, fault, listed
 from .judged import CLASSES, Judged
 from .metrics import check_metric
+from .precision import check_precision
 from .stratify import check_stratify
 from .training import check_monitor, check_training, watching
 from .values import activation_of, beyond_probability, is_over_rows, known_values, made_by
 
 
 def meaning_problems(network: Network, weights: Mapping[str, tuple[Weight, ...]]) -> tuple[Diagnostic, ...]:
-    """E0504, E0507 to E0516, E0655 and E0691: what is wrong with the outputs of a typed network.
+    """E0504, E0507 to E0516, E0605, E0655 and E0691: what is wrong with the outputs of a typed network.
 
     weights: by owner.
     """
@@ -48,6 +49,8 @@ def meaning_problems(network: Network, weights: Mapping[str, tuple[Weight, ...]]
                 check_metric(judged, metric)
     with problems.collecting():
         check_training(network, weights)
+    with problems.collecting():
+        check_precision(network, weights)
     with problems.collecting():
         check_stratify(network)
     for key, choice in watching(network):

@@ -10,8 +10,8 @@ from nnc.grammar.diagnostics import Diagnostic, NncError
 from nnc.grammar.source import Span
 
 from ..layers.definition import Hyperparameter
-from ..options import Choice, CompileOptions, OutputConfig, TrainConfig, Value
-from ..report import did_you_mean, fault
+from ..options import PRECISIONS, Choice, CompileOptions, OutputConfig, TrainConfig, Value
+from ..report import did_you_mean, fault, listed
 from ..tables import default_choice
 from .arguments import READERS, bind, choose, wrong_kind
 from .binding import Bound, Reader, read
@@ -226,12 +226,12 @@ def _read_checkpoint(owner: str, parameter: Hyperparameter, expression: syntax.E
 
 def _read_precision(owner: str, parameter: Hyperparameter, expression: syntax.Expression, scope: Scope) -> Value:
     word = READERS["word"](owner, parameter, expression, scope)
-    if word != "float32":
+    if word not in PRECISIONS:
         raise fault(
             "E0604",
             f"this version does not train in {word}",
             expression.span,
-            "expects `float32`",
+            f"expects {listed(PRECISIONS, 'or')}",
             helps=["leave `precision` out; an input of type float64 makes the layers after it float64"],
         )
     return word

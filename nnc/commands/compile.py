@@ -94,9 +94,9 @@ def _emitted(compiled: Compiled, stage: str) -> str:
     if stage == "c":
         from nnc.compiler.codegen.module import print_module
         from nnc.runtime.native.cpu import cpu_text
-        from nnc.runtime.native.session import target_of
+        from nnc.runtime.native.session import target_for
 
-        return print_module(compiled.plan, target_of(cpu_text())).text
+        return print_module(compiled.plan, target_for(compiled.plan, cpu_text())).text
     return compiled.text(stage)
 
 

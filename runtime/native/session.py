@@ -18,6 +18,7 @@ from nnc.runtime.protocol import Array, Feed, Rows
 from nnc.runtime.reference import ReferenceRuntime
 from nnc.runtime.reference.arena import Arena, aligned_bytes
 
+from .bfloat16 import rounding_target
 from .cache import compile_library
 from .library import FeedRows, Job, Library, Memory
 from .predictor import Code, NativePredictor, Weights
@@ -40,10 +41,11 @@ class NativeRuntime:
     def prepare(self, plan: Plan) -> NativeSession:
         """Print, compile (or find in the cache) and load the plan's code; give every variable its initial value.
 
-        Raises: ToolchainError E0930-E0932 where there is no working C compiler.
+        Raises: ToolchainError E0930-E0932 where there is no working C compiler, E0933 where the processor lacks what
+        the plan's precision needs.
         """
         toolchain = require_toolchain()
-        module = print_module(plan, target_of(toolchain.cpu))
+        module = print_module(plan, target_for(plan, toolchain.cpu))
         library = compile_library(module.text, name=plan.model, toolchain=toolchain)
         return NativeSession(plan, module, Library(str(library)), self._threads)
 
@@ -55,8 +57,16 @@ def usable_processors() -> int:
     return os.cpu_count() or 1
 
 
+def target_for(plan: Plan, cpu: str) -> Target:
+    """What a plan's code may use on the processor of this description (`cpu.cpu_text`).
+
+    Raises: ToolchainError E0933 if the processor lacks what the plan's precision needs.
+    """
+    return rounding_target(cpu) if plan.precision == "bfloat16" else target_of(cpu)
+
+
 def target_of(cpu: str) -> Target:
-    """What code for a processor of this description (`cpu.cpu_text`) may use."""
+    """The same, for float32."""
     features = set(cpu.split())
     return AVX512 if "avx512f" in features else AVX2 if "avx2" in features else VECTOR128
 

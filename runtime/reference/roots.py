@@ -14,6 +14,7 @@ from nnc.compiler.plan import Step
 from .arena import Arena, Array, Scratch
 from .frame import Call, Root
 from .philox import Philox
+from .rounding import rounded
 from .rows import RowAdder, refuse_outside, take_rows
 from .tiles import Tile
 
@@ -29,7 +30,11 @@ def matmul_operands(step: Step, arena: Arena, rows: int) -> tuple[Array, Array]:
 
 def _bind_matmul(step: Step, arena: Arena, scratch: Scratch, rows: int) -> Binding:
     a, b = matmul_operands(step, arena, rows)
-    return [], lambda tile, out: partial(np.matmul, a[tile[0]], b[:, tile[1]], out=out)
+    first: list[Call] = []
+    if arena.plan.precision == "bfloat16":
+        (first_a, a), (first_b, b) = rounded(a, scratch), rounded(b, scratch)
+        first = first_a + first_b
+    return first, lambda tile, out: partial(np.matmul, a[tile[0]], b[:, tile[1]], out=out)
 
 
 def _bind_gather(step: Step, arena: Arena, scratch: Scratch, rows: int) -> Binding:
