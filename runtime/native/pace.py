@@ -1,0 +1,42 @@
+"""How many threads a program runs on: all, or one alone where that is quicker just now.
+
+Two threads that meet every few microseconds stand still together when another program takes one of their cores. What
+a step computes does not depend on the threads, so the session may try both and go on with the quicker.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+TRIAL_SECONDS: Final = 1.0      # between two trials of the slower way
+TRIAL_SHARE: Final = 50         # and at least as many times the time that a trial takes
+_NEWEST: Final = 0.3            # the weight of a new measurement
+
+
+class Pace:
+    """Measures one program in each of several ways, a number of threads each. `choose` before a call, `took` after."""
+
+    def __init__(self, ways: Sequence[int]) -> None:
+        self._ways = tuple(dict.fromkeys(ways))
+        self._per_row: dict[int, float] = {}
+        self._next_trial = 0.0
+
+    def choose(self) -> int:
+        """How many threads the next call gets."""
+        for threads in self._ways:
+            if threads not in self._per_row:
+                return threads
+        best = min(self._ways, key=lambda threads: self._per_row[threads])
+        if time.perf_counter() >= self._next_trial:
+            return next((threads for threads in self._ways if threads != best), best)
+        return best
+
+    def took(self, threads: int, rows: int, seconds: float) -> None:
+        """A call on that many threads: its rows, and how long it took."""
+        measured = seconds / rows
+        known = self._per_row.get(threads, measured)
+        self._per_row[threads] = known + _NEWEST * (measured - known)
+        if len(self._per_row) == len(self._ways) and threads != min(self._ways, key=self._per_row.__getitem__):
+            self._next_trial = time.perf_counter() + max(TRIAL_SECONDS, TRIAL_SHARE * seconds)
