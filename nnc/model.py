@@ -61,7 +61,7 @@ def compile(
     params: values for the spec's `param`s. batch_size ("auto": the largest that `max_memory_bytes` allows), epochs and
     seed go before those of the spec's `train` section. runtime: what executes the plan: "native" compiled C,
     "reference" NumPy, which runs everywhere, "auto" native where there is a C compiler. threads: how many "native"
-    uses, by default all that the process may use; results do not depend on it.
+    uses, by default all that the process may use, or one where that is quicker; results do not depend on it.
     Raises: NncError with every diagnostic of the spec; BudgetError above `max_memory_bytes`; UsageError E0806 for an
     argument out of its range, E0822 for one of the wrong kind.
     """

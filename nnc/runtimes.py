@@ -19,9 +19,9 @@ _told: set[str] = set()
 def runtime(name: str = AUTO, threads: int | None = None, tell: Callable[[str], None] | None = None) -> Runtime:
     """The runtime called `name`: "native" compiled C, "reference" NumPy, "auto" native where there is a C compiler.
 
-    threads: how many "native" uses, by default all that the process may use; results do not depend on it. The
-    environment variable NNC_RUNTIME stands for "auto". Where "auto" finds no compiler, `tell` is called once in a
-    process with what would make it faster.
+    threads: how many "native" uses, by default all that the process may use, or one where that is quicker; results do
+    not depend on it. The environment variable NNC_RUNTIME stands for "auto". Where "auto" finds no compiler, `tell` is
+    called once in a process with what would make it faster.
     Raises: UsageError E0823 for another name; ToolchainError E0930 for "native" without a compiler.
     """
     chosen = os.environ.get("NNC_RUNTIME", AUTO) if name == AUTO else name

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +22,7 @@ from nnc.runtime.reference.arena import Arena, aligned_bytes
 from .bfloat16 import rounding_target
 from .cache import compile_library
 from .library import FeedRows, Job, Library, Memory
+from .pace import Pace
 from .predictor import Code, NativePredictor, Weights
 from .toolchain import require_toolchain
 
@@ -30,13 +32,14 @@ STAGED_BYTES: Final = 8 << 20  # of samples that are read from a source before t
 class NativeRuntime:
     """Executes plans as compiled C.
 
-    threads: how many work together, by default as many as the process may use. Results do not depend on it.
+    threads: how many work together; by default as many as the process may use, or one where that is quicker just then.
+    Results do not depend on it.
     """
 
     name = "native"
 
     def __init__(self, threads: int | None = None) -> None:
-        self._threads = threads if threads is not None else usable_processors()
+        self._ways = (threads,) if threads is not None else (usable_processors(), 1)
 
     def prepare(self, plan: Plan) -> NativeSession:
         """Print, compile (or find in the cache) and load the plan's code; give every variable its initial value.
@@ -47,7 +50,7 @@ class NativeRuntime:
         toolchain = require_toolchain()
         module = print_module(plan, target_for(plan, toolchain.cpu))
         library = compile_library(module.text, name=plan.model, toolchain=toolchain)
-        return NativeSession(plan, module, Library(str(library)), self._threads)
+        return NativeSession(plan, module, Library(str(library)), self._ways)
 
 
 def usable_processors() -> int:
@@ -75,7 +78,8 @@ def target_of(cpu: str) -> Target:
 class NativeSession:
     """One prepared plan: its arena, its code, and the threads that run it."""
 
-    def __init__(self, plan: Plan, module: Module, library: Library, threads: int) -> None:
+    def __init__(self, plan: Plan, module: Module, library: Library, ways: Sequence[int]) -> None:
+        threads = max(ways)
         self.plan = plan
         self._module, self._library = module, library
         self._arena = Arena(plan)
@@ -88,7 +92,9 @@ class NativeSession:
         base = self._arena.address
         memory = Memory(base, base, self._pieces.ctypes.data)
         self._programs = {
-            entry.name: _Program(self, entry, _job(memory, self._scratch.ctypes.data, scratch, entry, plan, threads))
+            entry.name: _Program(
+                self, entry, _job(memory, self._scratch.ctypes.data, scratch, entry, plan, threads), ways
+            )
             for entry in module.entries
         }
         for name, value in initial_values(plan):
@@ -152,11 +158,12 @@ class NativeSession:
         weights = Weights.live(self._arena) if is_live else Weights.copied(self._arena)
         return NativePredictor(Code(self.plan, self._module, self._library, self._threads), weights, audit)
 
-    def call(self, entry: Entry, job: Job) -> None:
-        """Run a program's code; the interpreter is free meanwhile."""
-        if entry.is_shared and self._threads > 1 and self._pool is None:
+    def call(self, entry: Entry, job: Job, threads: int) -> None:
+        """Run a program's code on so many threads, all that there are or one; the interpreter is free meanwhile."""
+        if threads > 1 and self._pool is None:
             self._pool = self._library.make_pool(self._threads)
-        self._library.run(self._pool if entry.is_shared else None, entry.number, job)
+        job.threads = threads
+        self._library.run(self._pool if threads > 1 else None, entry.number, job)
 
 
 def _panels(view: Array, runs: tuple[Run, ...]) -> Iterator[tuple[slice, Array]]:
@@ -172,15 +179,15 @@ def _panels(view: Array, runs: tuple[Run, ...]) -> Iterator[tuple[slice, Array]]
 
 def _job(memory: Memory, scratch: int, scratch_bytes: int, entry: Entry, plan: Plan, threads: int) -> Job:
     feeds = (FeedRows * max(len(entry.feeds), 1))()
-    workers = threads if entry.is_shared else 1
-    return Job(memory, scratch, scratch_bytes, feeds, None, 0, plan.batch_size, workers)
+    return Job(memory, scratch, scratch_bytes, feeds, None, 0, plan.batch_size, threads)
 
 
 class _Program:
     """One program of a session: what is bound to it, and the job that its code is given."""
 
-    def __init__(self, session: NativeSession, entry: Entry, job: Job) -> None:
+    def __init__(self, session: NativeSession, entry: Entry, job: Job, ways: Sequence[int]) -> None:
         self._session, self._entry, self._job = session, entry, job
+        self._pace = Pace(ways if entry.is_shared else (1,))
         self._fetches = dict(session.plan.program(entry.name).fetches)
         self.sources: dict[str, Feed] = {}
         self._held: list[Any] = []
@@ -247,7 +254,10 @@ class _Program:
     def _run(self, rows: Rows) -> None:
         self._job.numbers, self._job.count = rows.ctypes.data, len(rows)
         self._rows = len(rows) % self._session.plan.batch_size or min(len(rows), self._session.plan.batch_size)
-        self._session.call(self._entry, self._job)
+        threads = self._pace.choose()
+        began = time.perf_counter()
+        self._session.call(self._entry, self._job, threads)
+        self._pace.took(threads, len(rows), time.perf_counter() - began)
 
     def result(self, name: str) -> Array:
         assert self._rows, f"{self._entry.name} has not run"
