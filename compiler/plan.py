@@ -13,7 +13,7 @@ from .expr import Expr
 from .graph import Adaptation, Attrs, Term, Variable
 from .types import TensorType
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 ROWS_FEED: Final = "batch.rows"   # what the runtime itself feeds; no input is called that, since names have no dot
 
 

@@ -183,8 +183,12 @@ def _no_json(error: Exception) -> Diagnostic:
 def _other_version(version: object) -> Diagnostic:
     shown = json.dumps(version)
     named = f"version {shown}" if len(shown) <= 20 else "an unknown version"
+    notes: tuple[str, ...] = ()
+    if isinstance(version, int) and not isinstance(version, bool):
+        notes = (f"{'an older' if version < PLAN_VERSION else 'a newer'} nnc wrote it",)
     return Diagnostic(
         "E0902",
         f"the plan is of {named}, and this nnc runs plans of version {PLAN_VERSION}",
-        helps=("compile the spec again, or take the nnc that wrote the plan",),
+        notes=notes,
+        helps=("compile and train the spec again, or take the nnc that wrote the plan",),
     )

@@ -15,7 +15,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ import numpy as np
 
 from nnc.compiler.options import OutputConfig, TrainConfig, Value
 from nnc.compiler.plan import Plan
-from nnc.grammar.diagnostics import DataError, Diagnostic
+from nnc.grammar.diagnostics import DataError, Diagnostic, NncError
 from nnc.runtime.protocol import Array, Session
 
 from .history import History
@@ -105,7 +105,8 @@ def load(path: Path | str) -> SavedModel:
     """Read and check a model file.
 
     Raises: DataError E0920 (not there), E0921 (no safetensors, or torn), E0922 (not made by nnc), E0923 (made by a
-    newer nnc), E0924 (changed since it was written); NncError of `verify_plan` for a plan that is not sound.
+    newer nnc), E0924 (changed since it was written), E0902 (its plan is of another version), E0901 and E0903 (its plan
+    is not sound).
     """
     metadata, tensors = _read(Path(path))
     name = str(path)
@@ -133,8 +134,11 @@ def _assemble(name: str, metadata: Mapping[str, str], tensors: Mapping[str, Arra
     from nnc.compiler.planfile import from_json
     from nnc.compiler.verify import verify_plan
 
-    plan = from_json(metadata["plan"])
-    verify_plan(plan)
+    try:
+        plan = from_json(metadata["plan"])
+        verify_plan(plan)
+    except NncError as error:
+        raise DataError(*(replace(found, place=name) for found in error.diagnostics)) from None
     beside = {key.removeprefix(_PROGRESS): value for key, value in tensors.items() if key.startswith(_PROGRESS)}
     variables = {key: value for key, value in tensors.items() if not key.startswith(_PROGRESS)}
     _refuse_other_tensors(name, plan, variables)

@@ -41,7 +41,7 @@ def test_a_spec_watches_a_metric_by_the_name_that_it_gave_it(monitor: str, figur
     ("monitor", "said"),
     [
         ("val_acc", "`val_acc` could be several figures"), ("val_f2", "training reports no figure `val_f2`"),
-        ("val_auc", "training reports no figure `val_auc`"), ("val_acuracy", 'did you mean `"val_y.accuracy"` or `"val_z.accuracy"`'),
+        ("val_auc", "training reports no figure `val_auc`"), ("val_acuracy", '`"val_y.accuracy"` or `"val_z'),
     ],
 )  # fmt: skip
 def test_a_name_that_means_nothing_or_too_much_is_refused(monitor: str, said: str) -> None:

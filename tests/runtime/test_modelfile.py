@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nnc
+from nnc.compiler.plan import PLAN_VERSION
 from nnc.grammar.diagnostics import DataError, NncError, UsageError
 from nnc.runtime import modelfile, whole_file
 from nnc.runtime.modelfile import SavedModel
@@ -189,6 +190,18 @@ def test_a_plan_that_needs_other_tensors_is_refused(saved: Path, tmp_path: Path)
     ):
         modelfile.save(tmp_path / "m", SavedModel(found.spec, found.plan, variables, found.train, found.outputs))
         assert code_of(tmp_path / "m") == "E0924"
+
+
+def test_a_plan_of_another_version_is_named_with_its_file(saved: Path, tmp_path: Path) -> None:
+    def older(metadata: dict[str, str]) -> None:
+        metadata["plan"] = metadata["plan"].replace(f'"nnc_plan":{PLAN_VERSION}', '"nnc_plan":1')
+        metadata["plan_sha256"] = hashlib.sha256(metadata["plan"].encode()).hexdigest()
+
+    with pytest.raises(DataError) as caught:
+        modelfile.load(rewritten(saved, tmp_path / "old", older))
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.place) == ("E0902", str(tmp_path / "old"))
+    assert found.notes == ("an older nnc wrote it",)
 
 
 def test_files_that_are_not_there_or_cannot_be_written(saved: Path, tmp_path: Path) -> None:
