@@ -57,7 +57,7 @@ def _nowhere(files: Iterable[str], places: Mapping[Path, str]) -> Iterator[Diagn
     homes = {file: [words for place, words in places.items() if (place / file).exists()] for file in files}
     option = "say where the data is: `--data DIR`, or from Python `nnc.load(path, data=DIR)`"
     for file in (file for file, found in homes.items() if not found):
-        notes = () if Path(file).is_absolute() else (f"looked in {' and '.join(places.values())}",)
+        notes: tuple[str, ...] = () if Path(file).is_absolute() else (f"looked in {' and '.join(places.values())}",)
         near = nearest(Path(file).name, sorted({name for place in places for name in _beside(place / file)}))
         helps = (*suggestion(near), option)
         yield Diagnostic("E0701", f"there is no file `{file}`", place=Place(file, file), notes=notes, helps=helps)

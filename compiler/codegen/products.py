@@ -103,7 +103,8 @@ class _ProductPrinter:
         )
 
     def _product(self) -> Call:
-        copied = [operand.piece for operand in (self.left, self.right) if operand.piece is not None]
+        pieces = self.left.piece, self.right.piece
+        copied = [piece for piece in pieces if piece is not None]
         for piece in copied:
             self.arguments.piece(piece, self.product.dtype)
         source = Source()
@@ -116,8 +117,8 @@ class _ProductPrinter:
             source.line(f"const struct NAME s = {{{', '.join((*names, *hoisted))}}};")
             self._tiles(source)
         body = self.step.body
-        operands = zip(self.step.operands, (self.left, self.right), strict=True)
-        read = [id for id, operand in operands if operand.piece is None] + [id for _, id in body.operands]
+        operands = zip(self.step.operands, pieces, strict=True)
+        read = [id for id, piece in operands if piece is None] + [id for _, id in body.operands]
         reads = (*self.arguments.spans(read), *piece_spans(copied))
         writes = (*self.arguments.spans(id for id, _ in body.stores), *piece_spans(self.sums))
         return Call("matmul", str(source), pointers, reads, writes, self.is_shared)
