@@ -16,7 +16,7 @@ from native_networks import Feeds, NetworkFeeds, spec_feeds, spec_plan
 from test_native_networks import shared_everywhere
 
 from nnc.compiler.codegen.module import Module, print_module
-from nnc.compiler.codegen.target import VECTOR128
+from nnc.compiler.codegen.target import VECTOR128, Target
 from nnc.compiler.pipeline import compile_source
 from nnc.compiler.plan import Plan
 from nnc.grammar.source import SourceFile
@@ -40,13 +40,14 @@ train { optimizer = sgd(0.01), batch_size = 5 }
 STEPS = 2
 
 
-def build(plan: Plan, sanitizer: str, folder: Path) -> Module:
+def build(plan: Plan, sanitizer: str, folder: Path, target: Target = VECTOR128) -> Module:
     """Make `folder/steps`, which runs the plan's programs. Skips where the compiler has no such sanitizer."""
     toolchain = find_toolchain().toolchain
     assert toolchain is not None
-    module = print_module(plan, VECTOR128)
+    module = print_module(plan, target)
     (folder / "plan.c").write_text(module.text, encoding="utf-8")
     flags = [flag for flag in toolchain.flags if not flag.startswith(("-shared", "-O", "-m"))]
+    flags += ["-march=native"] if target != VECTOR128 else []
     command = [*toolchain.command, *flags, "-O1", "-g", *SANITIZERS[sanitizer], f"-I{HEADERS}",
                f'-DPLAN="{folder / "plan.c"}"', str(Path(__file__).parent / "run_steps.c"),
                "-o", str(folder / "steps"), "-lm"]  # fmt: skip
