@@ -49,7 +49,11 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function and its arguments. `text` has the function's name as NAME; equal texts become one function."""
+    """A function and its arguments. `text` has the function's name as NAME; equal texts become one function.
+
+    body: what stands before the function, its names beginning with NAME in it and with BODY in `text`; functions that
+    differ in their shapes may share one.
+    """
 
     kind: str
     text: str
@@ -59,6 +63,7 @@ class Call:
     is_shared: bool
     scratch_bytes: int = 0
     note: str = ""
+    body: str = ""
 
 
 def span_of(plan: Plan, id: int) -> Span:

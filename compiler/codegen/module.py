@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..plan import ROWS_FEED, Plan, Program, Step
 from ..verify_steps import KERNELS
@@ -73,6 +73,7 @@ class _ModulePrinter:
         self.panels = panelled(plan, target)
         self.has_own_tiles = _different_products(plan) <= MOST_OWN_TILES
         self.functions: dict[str, str] = {}      # text -> name
+        self._counts: dict[str, int] = {}
         self.source = Source()
         self.piece_bytes = self.scratch_bytes = 0
 
@@ -133,10 +134,16 @@ class _ModulePrinter:
         return [re.sub(r"\bNAME(?=\b|_)", name, text) + "\n" for text, name in self.functions.items()]
 
     def _function(self, call: Call) -> str:
-        if call.text not in self.functions:
-            number = sum(name.startswith(f"{call.kind}_") for name in self.functions.values())
-            self.functions[call.text] = f"{call.kind}_{number}"
-        return self.functions[call.text]
+        if not call.body:
+            return self._name(call.text, call.kind)
+        return self._name(call.text.replace("BODY", self._name(call.body, f"{call.kind}_body")), call.kind)
+
+    def _name(self, text: str, kind: str) -> str:
+        """The name of this text's function, or of the first of its functions: `kind` and a number."""
+        if text not in self.functions:
+            number = self._counts[kind] = self._counts.get(kind, -1) + 1
+            self.functions[text] = f"{kind}_{number}"
+        return self.functions[text]
 
     def _program(self, program: Program, phases: Sequence[Phase]) -> str:
         """The program's steps, then the loop over the batches of a call."""
@@ -231,9 +238,7 @@ def _different_products(plan: Plan) -> int:
 
 
 def _noted(call: Call, note: str) -> Call:
-    return Call(
-        call.kind, call.text, call.arguments, call.reads, call.writes, call.is_shared, call.scratch_bytes, note
-    )
+    return replace(call, note=note)
 
 
 def _comment(text: str) -> str:

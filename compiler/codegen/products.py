@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from math import prod
 
 from ..plan import Plan, Reduction, Step
@@ -34,6 +35,7 @@ class _ProductPrinter:
         self.is_shared = cells // (product.target.lanes * 2) > SMALL_WORK
         self.summing = [r for r in step.reductions if str(r.expr.value) != "b"]
         self.sums: list[Piece] = []
+        self.strides: dict[str, int] = {}   # of rows, where bodies serve products of several shapes
         self.body = self._body()
         touched = {id for _, id in step.body.operands} | {id for id, _ in step.body.stores}
         self.is_update = not self.summing and all(
@@ -66,7 +68,12 @@ class _ProductPrinter:
         row, column = (0 if shape[0] == 1 else row), (0 if shape[1] == 1 else column)
         is_whole = buffer.type.shape == self.step.space.shape     # though perhaps of one row, or of one column
         level = Level.ELEMENT if column or is_whole else Level.ROW if row else Level.CALL
-        offset = linear(("row", "column"), (row, column))
+        if row and not self.product.has_own_tiles:
+            self.strides[f"{pointer}_row"] = row
+            column_text = linear(("column",), (column,))
+            offset = f"row * s->{pointer}_row" + ("" if column_text == "0" else f" + {column_text}")
+        else:
+            offset = linear(("row", "column"), (row, column))
         return Place(f"s->{pointer}", buffer.type.dtype, level, offset, column or 1)
 
     def _accumulate(self, number: int, value: Typed, level: Level, n: str) -> list[str]:
@@ -109,19 +116,22 @@ class _ProductPrinter:
             self.arguments.piece(piece, self.product.dtype)
         source = Source()
         pointers = self.arguments.all()
-        self._struct_and_body(source, [a.parameter for a in pointers])
+        before = Source()
+        self._struct_and_body(before, [a.parameter for a in pointers])
         with source.block(head(pointers)):
             source.all([line.replace("s->", "") for line in self.body.call_lines()])
             names = [parameter.split("*")[-1] for parameter in (a.parameter for a in pointers)]
             hoisted = [name for name, _ in self._hoisted()]
-            source.line(f"const struct NAME s = {{{', '.join((*names, *hoisted))}}};")
+            strides = [f"{stride}" for stride in self.strides.values()]
+            source.line(f"const struct NAME s = {{{', '.join((*names, *strides, *hoisted))}}};")
             self._tiles(source)
         body = self.step.body
         operands = zip(self.step.operands, pieces, strict=True)
         read = [id for id, piece in operands if piece is None] + [id for _, id in body.operands]
         reads = (*self.arguments.spans(read), *piece_spans(copied))
         writes = (*self.arguments.spans(id for id, _ in body.stores), *piece_spans(self.sums))
-        return Call("matmul", str(source), pointers, reads, writes, self.is_shared)
+        text = str(source).replace("struct NAME", "struct BODY").replace("NAME_", "BODY_")
+        return Call("matmul", text, pointers, reads, writes, self.is_shared, body=str(before))
 
     def _hoisted(self) -> list[tuple[str, str]]:
         """Names of what is computed once per call, with their types."""
@@ -132,6 +142,7 @@ class _ProductPrinter:
         """What a tile's body needs, and the body: on `n` columns from `column` on in row `row`."""
         with source.block("struct NAME"):
             source.all([f"{parameter};" for parameter in parameters])
+            source.all([f"long {name};" for name in self.strides])
             source.all([f"{type} {name};" for name, type in self._hoisted()])
         source.lines[-1] += ";"
         source.line()
@@ -147,6 +158,26 @@ class _ProductPrinter:
             source.all([f"const {type} {name} = s->{name};" for name, type in self._hoisted()])
             source.all([*self.body.row_lines(0), *self.body.element_lines(0, "n"), *self.body.row_end_lines()])
         source.line()
+        if not self.product.has_own_tiles:
+            self._rows_function(source)
+
+    def _rows_function(self, source: Source) -> None:
+        """The body on a tile whose sums lie side by side."""
+        kind = self.product.kind
+        rows = "for (long i = 0; i < high; i++, at += columns, sums += columns)"
+        with self._rows_head(source), source.block(rows):
+            source.line("long k = 0;")
+            source.line("for (; k + LANES <= columns; k += LANES)")
+            source.line(f"    NAME_body(of, row + i, column + k, at + k, LANES, load_{kind}(sums + k, LANES));")
+            source.line("if (k < columns)")
+            source.line(
+                f"    NAME_body(of, row + i, column + k, at + k, columns - k, load_{kind}(sums + k, columns - k));"
+            )
+        source.line()
+
+    def _rows_head(self, source: Source) -> AbstractContextManager[None]:
+        where = "const void *of, long row, long high, long column, long columns, long at"
+        return source.block(f"static void NAME_rows({where}, const {ELEMENT[self.product.dtype]} *sums)")
 
     def _update(self, source: Source) -> None:
         """The body on a piece of memory that a tile covers."""
@@ -164,6 +195,11 @@ class _ProductPrinter:
                 source.all(["const long at = first + k, n = count - k;", f"{acc}n);"])
                 source.all([*self.body.row_lines(0), *self.body.element_lines(0, "n")])
         source.line()
+        if not self.product.has_own_tiles:
+            with self._rows_head(source):
+                source.line("(void)row, (void)column;")
+                source.line("NAME_update(of, at, high * columns, sums);")
+            source.line()
 
     # --- tiles ------------------------------------------------------------------------------------------------------
     def _tiles(self, source: Source) -> None:
@@ -178,32 +214,49 @@ class _ProductPrinter:
 
     def _panels(self, source: Source, top: str, high: str) -> None:
         """Tiles of `high` rows from row `top` on."""
-        product, left, right = self.product, self.left, self.right
+        product = self.product
         tile = product.tile_rows
         count = sum(run.count for run in product.runs)
         source.line(f"const long blocks = ({high} + {tile - 1}) / {tile};")
         source.line(f"const struct share tiles = share_of({count} * blocks, worker);")
+        if not product.has_own_tiles:
+            self._all_panels(source, top, high)
+            return
         done = 0
         for run in product.runs:
             vectors = -(-run.columns // product.target.lanes)
             begin = f"within(tiles, {done} * blocks, {run.count} * blocks)"
             with source.block():
-                source.line(f"const struct product_{product.kind} product = {{")
-                source.line(f"    .a = {left.pointer}, .a_row = {left.row}, .a_step = {left.step}, "
-                            f".a_block = {left.block},")
-                source.line(f"    .b = {right.pointer} + {run.column}L * {right.column}, "
-                            f".b_panel = {run.columns}L * {right.column}, .b_step = {right.step or run.columns},")
-                source.line(f"    .length = {product.summed}, .rows = {product.rows}, .top = {top}, .high = {high},")
-                source.line(f"    .column = {run.column}, .columns = {run.columns},")
-                source.line("};")
+                start = f"{self.right.pointer} + {run.column}L * {self.right.column}"
+                step = str(self.right.step or run.columns)
+                self._description(source, top, high, start, step, f".column = {run.column}, .columns = {run.columns}")
                 tall = product.target.tile_rows[vectors if product.width > 1 else 1]
-                shape = f"{int(product.has_own_tiles)}, {tall}, {vectors}, {run.columns}"
+                shape = f"{tall}, {vectors}, {run.columns}"
                 if self.is_update:
                     call = f"updates_{product.kind}({shape}, {self._known_rows()}, &product, {begin}, NAME_update, &s);"
                 else:
                     call = f"panels_{product.kind}({shape}, &product, {begin}, NAME_body, &s);"
                 source.line(call)
             done += run.count
+
+    def _description(self, source: Source, top: str, high: str, start: str, step: str, columns: str) -> None:
+        """The product as the header's functions read it."""
+        product, left = self.product, self.left
+        source.line(f"const struct product_{product.kind} product = {{")
+        source.line(f"    .a = {left.pointer}, .a_row = {left.row}, .a_step = {left.step}, .a_block = {left.block},")
+        source.line(f"    .b = {start}, .b_column = {self.right.column}, .b_step = {step},")
+        source.line(f"    .length = {product.summed}, .rows = {product.rows}, .top = {top}, .high = {high}, {columns},")
+        source.line("};")
+
+    def _all_panels(self, source: Source, top: str, high: str) -> None:
+        """All runs of panels by the one function that serves all products."""
+        product = self.product
+        runs = ", ".join(f"{{{run.column}, {run.count}, {run.columns}}}" for run in product.runs)
+        source.line(f"static const struct run runs[] = {{{runs}}};")
+        self._description(source, top, high, self.right.pointer, str(self.right.step), ".column = 0")
+        source.line(
+            f"all_panels_{product.kind}({product.tile_rows}, product, runs, {len(product.runs)}, tiles, NAME_rows, &s);"
+        )
 
     def _known_rows(self) -> int:
         rows = self.product.rows

@@ -17,13 +17,20 @@
 typedef void finish_f32(const void *of, long row, long column, long at, long n, f32v acc);
 typedef void finish_f64(const void *of, long row, long column, long at, long n, f64v acc);
 
+/* What happens to `high` rows from `row` on of the `columns` columns from `column` on, whose sums lie side by side. */
+typedef void finish_rows_f32(const void *of, long row, long high, long column, long columns, long at, const float *sums);
+typedef void finish_rows_f64(const void *of, long row, long high, long column, long columns, long at, const double *sums);
+
+/* Panels of one width, one after another: the first column, how many panels, columns of each. */
+struct run { long column, count, columns; };
+
 #define PRODUCT(kind, element, vector)                                                                 \
     struct product_##kind {                                                                            \
         const element *a;       /* element (i, r) of a block of rows is at i * a_row + r * a_step */   \
         long a_row, a_step;     /* in the block of rows that begins at row * a_block */                \
         long a_block;                                                                                  \
-        const element *b;       /* row r of panel p begins at b[p * b_panel + r * b_step] */           \
-        long b_panel, b_step;                                                                          \
+        const element *b;       /* a panel begins b_column elements for each column before it; row r */ \
+        long b_column, b_step;  /* of it begins at r * b_step (0: as many as it has columns) */        \
         long length;            /* of the inner index r */                                             \
         long rows;              /* of the result */                                                    \
         long top, high;         /* which of them, from `top` on, are to be computed */                 \
@@ -89,29 +96,48 @@ typedef void finish_f64(const void *of, long row, long column, long at, long n, 
         else tile_rows_##kind(3, p->columns, rows, p, a, b, sums, pitch);                               \
     }                                                                                                  \
                                                                                                        \
-    /* The tiles of `tiles`, counted along the first panel, then the next; each has `tall` rows or what is left.        \
-     * is_own: whole tiles are compiled for this product alone, so that sums never leave their registers: a few per     \
-     * cent quicker, but slow to compile. */                                                                            \
-    INLINE void panels_##kind(const int is_own, const int tall, const int vectors, const long columns, \
+    /* The tiles of `tiles`, counted along the first panel, then the next; each has `tall` rows or what is left. Whole    \
+     * tiles are compiled for this product alone, so that their sums never leave the registers. */                      \
+    INLINE void panels_##kind(const int tall, const int vectors, const long columns,                   \
                               const struct product_##kind *p, struct share tiles, finish_##kind *finish, \
                               const void *of) {                                                        \
         const long blocks = (p->high + tall - 1) / tall;                                               \
         for (long tile = tiles.first; tile < tiles.last; tile++) {                                     \
             const long panel = tile / blocks, top = tile % blocks * tall, row = p->top + top;          \
-            const element *a = p->a + row * p->a_block, *b = p->b + panel * p->b_panel;                \
+            const element *a = p->a + row * p->a_block, *b = p->b + panel * columns * p->b_column;     \
             const long column = p->column + panel * columns, left = p->high - top;                     \
-            if (is_own && left >= tall) {                                                              \
+            if (left >= tall) {                                                                        \
                 tile_##kind(tall, vectors, columns, p, a, b, row, column, finish, of);                 \
                 continue;                                                                              \
             }                                                                                          \
-            const long high = left < tall ? left : tall;                                               \
             element sums[(MOST_ROWS * MOST_VECTORS + 1) * LANES] __attribute__((aligned(64)));         \
-            sums_of_##kind(high, vectors, p, a, b, sums, vectors * LANES);                             \
-            for (long i = 0; i < high; i++) {                                                          \
+            sums_of_##kind(left, vectors, p, a, b, sums, vectors * LANES);                             \
+            for (long i = 0; i < left; i++) {                                                          \
                 UNROLL for (int j = 0; j < vectors; j++) {                                             \
                     finish(of, row + i, column + j * LANES, p->rows * column + (row + i) * columns + j * LANES, \
                            LANES_FROM(columns, j), load_##kind(sums + (i * vectors + j) * LANES, LANES)); \
                 }                                                                                      \
+            }                                                                                          \
+        }                                                                                              \
+    }                                                                                                  \
+                                                                                                       \
+    /* The same for all panels, run after run, compiled once for all products: where many products differ, tiles of     \
+     * their own would take long to compile. */                                                                         \
+    SHARED void all_panels_##kind(long tall, struct product_##kind p, const struct run *runs, long count, \
+                                  struct share tiles, finish_rows_##kind *finish, const void *of) {    \
+        const long blocks = (p.high + tall - 1) / tall, step = p.b_step;                               \
+        long before = 0;                                                                               \
+        for (long k = 0; k < count; before += runs[k].count, k++) {                                    \
+            const struct share part = within(tiles, before * blocks, runs[k].count * blocks);          \
+            const long columns = p.columns = runs[k].columns, vectors = (columns + LANES - 1) / LANES; \
+            p.b_step = step ? step : columns;                                                          \
+            for (long tile = part.first; tile < part.last; tile++) {                                   \
+                const long column = runs[k].column + tile / blocks * columns;                          \
+                const long top = tile % blocks * tall, left = p.high - top, row = p.top + top;         \
+                const long high = left < tall ? left : tall;                                           \
+                element sums[(MOST_ROWS * MOST_VECTORS + 1) * LANES] __attribute__((aligned(64)));     \
+                sums_of_##kind(high, vectors, &p, p.a + row * p.a_block, p.b + column * p.b_column, sums, columns); \
+                finish(of, row, high, column, columns, p.rows * column + row * columns, sums);         \
             }                                                                                          \
         }                                                                                              \
     }

@@ -15,7 +15,7 @@ typedef void update_f64(const void *of, long at, long count, const double *sums)
 
 #define UPDATE(kind, element, vector)                                                                  \
     /* As panels, of matrices with `rows` rows. */                                                     \
-    INLINE void updates_##kind(const int is_own, const int tall, const int vectors, const long columns, const long rows, \
+    INLINE void updates_##kind(const int tall, const int vectors, const long columns, const long rows, \
                                const struct product_##kind *p, struct share tiles,                     \
                                update_##kind *update, const void *of) {                                \
         const long blocks = (p->high + tall - 1) / tall;                                               \
@@ -23,8 +23,8 @@ typedef void update_f64(const void *of, long at, long count, const double *sums)
             const long panel = tile / blocks;                                                          \
             const long row = p->top + tile % blocks * tall, high = rows - row < tall ? rows - row : tall; \
             element sums[(MOST_ROWS * MOST_VECTORS + 1) * LANES] __attribute__((aligned(64)));         \
-            const element *a = p->a + row * p->a_block, *b = p->b + panel * p->b_panel;                \
-            if (is_own && high == tall) tile_sums_##kind(tall, vectors, columns, p, a, b, 0, sums, columns); \
+            const element *a = p->a + row * p->a_block, *b = p->b + panel * columns * p->b_column;     \
+            if (high == tall) tile_sums_##kind(tall, vectors, columns, p, a, b, 0, sums, columns); \
             else sums_of_##kind(high, vectors, p, a, b, sums, columns);                                \
             update(of, p->rows * (p->column + panel * columns) + row * columns, high * columns, sums); \
         }                                                                                              \
