@@ -1,5 +1,6 @@
 """Products whose operands are rounded to bfloat16: the left one before the product, the right one panel by panel in it.
 
+A small left operand is rounded by each thread for itself, which takes less time than to wait for each other.
 Sums, bodies and updates are those of float32 products; see `runtime/native/product_bf16.h`.
 """
 
@@ -30,14 +31,20 @@ def matmul_bf16_calls(plan: Plan, step: Step, number: int, target: Target, panel
 class _RoundedPrinter(_ProductPrinter):
     def _body(self) -> BodyPrinter:
         body = super()._body()
-        self.left = _rounded_left(self.product)
+        pointer = self.arguments.pointer(self.step.operands[0])
+        is_together = self.is_shared and _is_worth_sharing(self.product)
+        self.left = _rounded_left(self.product) if is_together else Left(pointer, 0, 0, "")
         self.right = Right(self.arguments.pointer(self.step.operands[1]), "", 0)
         return body
 
     def _product(self) -> Call:
+        left_bytes = 0 if self.left.piece is not None else _left_cells(self.product) * 4
+        return replace(super()._product(), scratch_bytes=self._right_bytes() + left_bytes)
+
+    def _right_bytes(self) -> int:
+        """Of the widest panel in pairs."""
         run = max(self.product.runs, key=lambda run: run.columns)
-        pairs = _most_pairs(self.product)
-        return replace(super()._product(), scratch_bytes=pairs * _vectors(run, self.product) * 64)
+        return _most_pairs(self.product) * _vectors(run, self.product) * 64
 
     def _struct_and_body(self, source: Source, parameters: list[str]) -> None:
         super()._struct_and_body(source, parameters)
@@ -76,6 +83,9 @@ class _RoundedPrinter(_ProductPrinter):
         product = self.product
         tile = product.tile_rows
         count = sum(run.count for run in product.runs)
+        if self.left.piece is None:
+            source.line(f"uint32_t *const left = (uint32_t *)(worker.scratch + {self._right_bytes()});")
+            source.line(_pack_left(product, self.left.pointer, "alone(worker)"))
         source.line(f"const long blocks = ({product.rows} + {tile - 1}) / {tile};")
         source.line(f"const struct share tiles = share_of({count} * blocks, worker);")
         finish, update = ("0", "NAME_update") if self.is_update else ("NAME_body", "0")
@@ -106,30 +116,42 @@ def _most_pairs(product: Product) -> int:
     return -(-product.at(product.summed) // (2 * _PAIRS)) * _PAIRS
 
 
-def _rounded_left(product: Product) -> Left:
-    """The left operand in pairs, row by row."""
+def _left_cells(product: Product) -> int:
+    """Pairs of the left operand, rows and all filled up."""
+    return -(-product.at(product.rows) // _ROWS) * _ROWS * _most_pairs(product)
+
+
+def _is_worth_sharing(product: Product) -> bool:
+    return _left_cells(product) // product.target.lanes * 2 > SMALL_WORK
+
+
+def _pack_left(product: Product, pointer: str, worker: str) -> str:
+    """A line that puts the worker's share of the left operand in pairs, row by row, at `left`."""
     outer, inner = product.a.strides
     if product.turned_a:
         outer, inner = inner, outer
     rows, summed = product.rows, product.summed
-    cells = -(-product.at(rows) // _ROWS) * _ROWS * _most_pairs(product)
-    piece = product.piece("left", cells)
+    if inner == 1 or _is_one(summed):
+        how, part = f"pack_left_along({pointer}, {outer}, {summed}", f"share_of({rows}, {worker})"
+    else:
+        assert outer == 1 or _is_one(rows), "a matrix has its rows or its columns in one piece"
+        how = f"pack_left_across({pointer}, {inner}, {summed}, {rows}"
+        part = f"share_of(({rows} + LANES - 1) / LANES, {worker})"
+    return f"{how}, (uint32_t *)left, PAIRS({summed}), {part});"
+
+
+def _rounded_left(product: Product) -> Left:
+    """The left operand in pairs, by a function of its own."""
+    piece = product.piece("left", _left_cells(product))
     arguments, source = Arguments(product.plan), Source()
     pointer = arguments.pointer(product.step.operands[0])
     arguments.piece(piece, product.dtype)
     with source.block("HEAD"):
-        if inner == 1 or _is_one(summed):
-            part = f"share_of({rows}, worker)"
-            how = f"pack_left_along({pointer}, {outer}, {summed}"
-        else:
-            assert outer == 1 or _is_one(rows), "a matrix has its rows or its columns in one piece"
-            part = f"share_of(({rows} + LANES - 1) / LANES, worker)"
-            how = f"pack_left_across({pointer}, {inner}, {summed}, {rows}"
-        source.line(f"{how}, (uint32_t *)left, PAIRS({summed}), {part});")
+        source.line(_pack_left(product, pointer, "worker"))
     pointers = arguments.all()
     text = str(source).replace("HEAD", head(pointers), 1)
     reads = arguments.spans([product.step.operands[0]])
-    call = Call("round", text, pointers, reads, (piece.span,), cells // product.target.lanes * 2 > SMALL_WORK)
+    call = Call("round", text, pointers, reads, (piece.span,), _is_worth_sharing(product))
     return Left("left", 0, 0, "", call, piece)
 
 

@@ -58,8 +58,8 @@ INLINE void store_pairs(uint32_t *to, f32v pairs, long n) {
 /* ---- the left operand: `pairs` pairs for each row, one row after another ----------------------------------------- */
 
 /* Rows `length` long, of a matrix whose rows are from_step apart. */
-static inline void pack_left_along(const float *from, long from_step, long length, uint32_t *to, long pairs,
-                                   struct share rows) {
+SHARED void pack_left_along(const float *from, long from_step, long length, uint32_t *to, long pairs,
+                            struct share rows) {
     for (long row = rows.first; row < rows.last; row++) {
         for (long q = 0; q < pairs; q += LANES)
             store_pairs(to + row * pairs + q, pairs_along(from + row * from_step + 2 * q, length - 2 * q), pairs - q);
@@ -67,8 +67,8 @@ static inline void pack_left_along(const float *from, long from_step, long lengt
 }
 
 /* Columns `length` long of a matrix with `columns` of them, LANES at a time; each becomes a row. */
-static inline void pack_left_across(const float *from, long from_step, long length, long columns, uint32_t *to,
-                                    long pairs, struct share blocks) {
+SHARED void pack_left_across(const float *from, long from_step, long length, long columns, uint32_t *to,
+                             long pairs, struct share blocks) {
     for (long block = blocks.first; block < blocks.last; block++) {
         const long column = block * LANES, n = columns - column < LANES ? columns - column : LANES;
         for (long q = 0; q < pairs; q += LANES) {
@@ -85,7 +85,7 @@ static inline void pack_left_across(const float *from, long from_step, long leng
 /* ---- a panel of the right operand: whole vectors, `wide` pairs for each step along the summed index -------------- */
 
 /* Columns of `length` rows that are from_step apart; `pairs` in all. */
-INLINE void pack_right_across(const float *from, long from_step, long length, const long columns, uint32_t *to,
+SHARED void pack_right_across(const float *from, long from_step, long length, long columns, uint32_t *to,
                               long pairs) {
     const long wide = (columns + LANES - 1) / LANES * LANES;
     for (long q = 0; q < pairs; q++) {
@@ -97,7 +97,7 @@ INLINE void pack_right_across(const float *from, long from_step, long length, co
 }
 
 /* Columns that lie in rows from_step apart: `length` numbers of each, which give (length + 1) / 2 pairs. */
-INLINE void pack_right_along(const float *from, long from_step, long length, const long columns, uint32_t *to) {
+SHARED void pack_right_along(const float *from, long from_step, long length, long columns, uint32_t *to) {
     const long wide = (columns + LANES - 1) / LANES * LANES, pairs = (length + 1) / 2;
     for (long c = 0; c < columns; c += LANES) {
         for (long q = 0; q < pairs; q += LANES) {
@@ -113,7 +113,7 @@ INLINE void pack_right_along(const float *from, long from_step, long length, con
 }
 
 /* Pairs of zeros from `first` on, before `last`. */
-INLINE void pad_right(uint32_t *to, const long columns, long first, long last) {
+SHARED void pad_right(uint32_t *to, long columns, long first, long last) {
     const long wide = (columns + LANES - 1) / LANES * LANES;
     for (long k = first * wide; k < last * wide; k += LANES) store_f32((float *)(to + k), (f32v){0}, LANES);
 }

@@ -21,10 +21,18 @@ struct product_bf16 {
 /* Puts the panel of `columns` columns from `column` on in pairs. */
 typedef void pack_bf16(const void *of, const long batch, const long column, const long columns, uint32_t *to);
 
+/* The sums of a tile by sum_tile of the header before; compiled once for all products. */
+SHARED void tile_bf16(long vectors, long high, const struct product_bf16 *p, long row, float *sums) {
+    const uint32_t *left = p->left + row * p->pairs;
+    if (vectors == 1) sum_tile(1, high, left, p->right, p->pairs, sums);
+    else if (vectors == 2) sum_tile(2, high, left, p->right, p->pairs, sums);
+    else sum_tile(3, high, left, p->right, p->pairs, sums);
+}
+
 /* Rows of sums moved to where they lie without gaps: each goes to where no later one is read from. */
-INLINE void close_up(float *sums, long high, const int vectors, const long columns) {
+SHARED void close_up(float *sums, long high, long vectors, long columns) {
     for (long i = 1; i < high; i++) {
-        UNROLL for (int j = 0; j < vectors; j++)
+        for (long j = 0; j < vectors; j++)
             store_f32(sums + i * columns + j * LANES, load_f32(sums + (i * vectors + j) * LANES, LANES), LANES);
     }
 }
@@ -43,17 +51,19 @@ INLINE void products_bf16(const int vectors, const long columns, const struct pr
         float sums[TALL * MOST_VECTORS * LANES] __attribute__((aligned(64)));
         if (panel != packed) pack(of, p->batch, column, columns, p->right);
         packed = panel;
-        tile_bf16(vectors, high, p->left + row * p->pairs, p->right, p->pairs, sums);
+        tile_bf16(vectors, high, p, row, sums);
         if (update) {
             if (columns < vectors * LANES) close_up(sums, high, vectors, columns);
             update(of, at, high * columns, sums);
             continue;
         }
         for (long i = 0; i < high; i++) {
-            UNROLL for (int j = 0; j < vectors; j++) {
-                finish(of, row + i, column + j * LANES, at + i * columns + j * LANES, LANES_FROM(columns, j),
-                       load_f32(sums + (i * vectors + j) * LANES, LANES));
-            }
+            const float *own = sums + i * vectors * LANES;
+            const long place = at + i * columns;
+            long c = 0;
+            for (; c + LANES <= columns; c += LANES)
+                finish(of, row + i, column + c, place + c, LANES, load_f32(own + c, LANES));
+            if (c < columns) finish(of, row + i, column + c, place + c, columns - c, load_f32(own + c, LANES));
         }
     }
     end_tiles();

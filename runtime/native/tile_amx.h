@@ -44,8 +44,8 @@ INLINE void end_tiles(void) { __asm__ volatile("tilerelease"); }
     }
 
 /* `high` rows of sums, `vectors` vectors in each. The left operand may be read up to the next multiple of 16 rows. */
-INLINE void tile_bf16(const int vectors, long high, const uint32_t *left, const uint32_t *right, long pairs,
-                      float *sums) {
+INLINE void sum_tile(const int vectors, long high, const uint32_t *left, const uint32_t *right, long pairs,
+                     float *sums) {
     const long left_bytes = pairs * 4, wide_bytes = vectors * 64;
     const uint32_t *lower = left + HALF_TALL * pairs;
     float *lower_sums = sums + HALF_TALL * vectors * LANES;

@@ -34,8 +34,8 @@ INLINE void some_rows(const int rows, const int vectors, const uint32_t *left, c
 }
 
 /* `high` rows of sums, `vectors` vectors in each. The left operand may be read up to row TALL. */
-INLINE void tile_bf16(const int vectors, long high, const uint32_t *left, const uint32_t *right, long pairs,
-                      float *sums) {
+INLINE void sum_tile(const int vectors, long high, const uint32_t *left, const uint32_t *right, long pairs,
+                     float *sums) {
     if (high > 4) some_rows(TALL, vectors, left, right, pairs, sums);
     else if (high > 1) some_rows(4, vectors, left, right, pairs, sums);
     else some_rows(1, vectors, left, right, pairs, sums);
