@@ -1,10 +1,10 @@
 /* Numbers rounded to bfloat16, two in each lane: neighbours along the index that a product sums over.
  *
  * A product of bfloat16 multiplies a pair of the left operand by a pair of the right one in every lane. So both are
- * rounded (to nearest, of two to the even one) and put in pairs before: the left operand row by row, the right one panel
- * by panel. "Along" is for a matrix whose rows run along the summed index, where two numbers of a pair lie side by
- * side; "across" for one whose rows lie across it, where they stand one below the other. What is missing is zero.
- * The instructions for this have other names in every compiler, so they stand here as assembler.
+ * rounded (to nearest, of two to the even one) and put in pairs before: the left operand by blocks of rows, the right
+ * one panel by panel. "Along" is for a matrix whose rows run along the summed index, where two numbers of a pair lie
+ * side by side; "across" for one whose rows lie across it, where they stand one below the other. What is missing is
+ * zero. The instructions for this have other names in every compiler, so they stand here as assembler.
  */
 #ifndef NNC_PAIRS_H
 #define NNC_PAIRS_H
@@ -50,19 +50,23 @@ INLINE f32v pairs_across(const float *p, long step, long left, long n) {
     return (f32v)alternating(rounded(even, odd));
 }
 
-INLINE void store_pairs(uint32_t *to, f32v pairs, long n) {
-    if (n >= LANES) store_f32((float *)to, pairs, LANES);
-    else if (n > 0) store_f32((float *)to, pairs, n);
-}
+/* ---- the left operand: blocks of 16 rows, in each 16 pairs of every row, then the next 16 ----------------------- */
 
-/* ---- the left operand: `pairs` pairs for each row, one row after another ----------------------------------------- */
+/* Pairs of a row, filled up with zeros.
+ * Pair r of row i is at (i / 16 * 16) * pairs + r / 16 * 256 + i % 16 * 16 + r % 16. */
+#define PAIRS(length) (((length) + 2 * LANES - 1) / (2 * LANES) * LANES)
+
+INLINE uint32_t *row_of(const uint32_t *left, long row, long pairs) {
+    return (uint32_t *)left + row / LANES * LANES * pairs + row % LANES * LANES;
+}
 
 /* Rows `length` long, of a matrix whose rows are from_step apart. */
 SHARED void pack_left_along(const float *from, long from_step, long length, uint32_t *to, long pairs,
                             struct share rows) {
     for (long row = rows.first; row < rows.last; row++) {
+        float *place = (float *)row_of(to, row, pairs);
         for (long q = 0; q < pairs; q += LANES)
-            store_pairs(to + row * pairs + q, pairs_along(from + row * from_step + 2 * q, length - 2 * q), pairs - q);
+            store_f32(place + q * LANES, pairs_along(from + row * from_step + 2 * q, length - 2 * q), LANES);
     }
 }
 
@@ -74,10 +78,11 @@ SHARED void pack_left_across(const float *from, long from_step, long length, lon
         for (long q = 0; q < pairs; q += LANES) {
             f32v tile[LANES];
             const float *place = from + 2 * q * from_step + column;
+            float *own = (float *)row_of(to, column, pairs) + q * LANES;
             UNROLL for (int k = 0; k < LANES; k++)
                 tile[k] = pairs_across(place + 2 * k * from_step, from_step, length - 2 * (q + k), n);
             transpose_f32(tile);
-            for (long k = 0; k < n; k++) store_pairs(to + (column + k) * pairs + q, tile[k], pairs - q);
+            UNROLL for (int k = 0; k < LANES; k++) store_f32(own + k * LANES, tile[k], LANES);
         }
     }
 }

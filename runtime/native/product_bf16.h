@@ -11,7 +11,7 @@
 #include "update.h"
 
 struct product_bf16 {
-    const uint32_t *left;   /* row i begins at left[i * pairs] */
+    const uint32_t *left;   /* as in pairs.h */
     uint32_t *right;        /* for one panel */
     long pairs;             /* along the summed index */
     long batch;             /* rows of the batch */
@@ -23,7 +23,7 @@ typedef void pack_bf16(const void *of, const long batch, const long column, cons
 
 /* The sums of a tile by sum_tile of the header before; compiled once for all products. */
 SHARED void tile_bf16(long vectors, long high, const struct product_bf16 *p, long row, float *sums) {
-    const uint32_t *left = p->left + row * p->pairs;
+    const uint32_t *left = row_of(p->left, row, p->pairs);
     if (vectors == 1) sum_tile(1, high, left, p->right, p->pairs, sums);
     else if (vectors == 2) sum_tile(2, high, left, p->right, p->pairs, sums);
     else sum_tile(3, high, left, p->right, p->pairs, sums);

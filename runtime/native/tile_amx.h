@@ -10,8 +10,7 @@
 #include "pairs.h"
 
 #define HALF_TALL 16
-#define TALL 32                                             /* rows of a tile */
-#define PAIRS(length) (((length) + 31) / 32 * 16)           /* of a row of the left operand */
+#define TALL 32     /* rows of a tile */
 
 struct tile_shapes { uint8_t palette, start_row, unused[14]; uint16_t row_bytes[16]; uint8_t rows[16]; };
 
@@ -31,7 +30,7 @@ INLINE void end_tiles(void) { __asm__ volatile("tilerelease"); }
 
 /* Sixteen steps' products of 16 rows, into registers a, b and c. */
 #define SOME_ROWS(a, b, c, left)                                                                       \
-    LOAD(6, left, left_bytes);                                                                         \
+    LOAD(6, left, 64L);                                                                                \
     LOAD(7, place, wide_bytes);                                                                        \
     ADD_PRODUCTS(a);                                                                                   \
     if (vectors > 1) {                                                                                 \
@@ -46,15 +45,15 @@ INLINE void end_tiles(void) { __asm__ volatile("tilerelease"); }
 /* `high` rows of sums, `vectors` vectors in each. The left operand may be read up to the next multiple of 16 rows. */
 INLINE void sum_tile(const int vectors, long high, const uint32_t *left, const uint32_t *right, long pairs,
                      float *sums) {
-    const long left_bytes = pairs * 4, wide_bytes = vectors * 64;
+    const long wide_bytes = vectors * 64;
     const uint32_t *lower = left + HALF_TALL * pairs;
     float *lower_sums = sums + HALF_TALL * vectors * LANES;
     CLEAR(0); CLEAR(1); CLEAR(2); CLEAR(3); CLEAR(4); CLEAR(5);
     if (high > HALF_TALL) {
         for (long r = 0; r < pairs; r += 16) {
             const uint32_t *place = right + r * vectors * LANES;
-            SOME_ROWS(0, 1, 2, left + r)
-            SOME_ROWS(3, 4, 5, lower + r)
+            SOME_ROWS(0, 1, 2, left + r * LANES)
+            SOME_ROWS(3, 4, 5, lower + r * LANES)
         }
         STORE(3, lower_sums, wide_bytes);
         if (vectors > 1) STORE(4, lower_sums + LANES, wide_bytes);
@@ -62,7 +61,7 @@ INLINE void sum_tile(const int vectors, long high, const uint32_t *left, const u
     } else {
         for (long r = 0; r < pairs; r += 16) {
             const uint32_t *place = right + r * vectors * LANES;
-            SOME_ROWS(0, 1, 2, left + r)
+            SOME_ROWS(0, 1, 2, left + r * LANES)
         }
     }
     STORE(0, sums, wide_bytes);

@@ -6,8 +6,7 @@
 #include "pairs.h"
 #include "product.h"
 
-#define TALL 8                                      /* rows of a tile */
-#define PAIRS(length) (((length) + 1) / 2)          /* of a row of the left operand */
+#define TALL 8      /* rows of a tile */
 
 INLINE void begin_tiles(void) {}
 INLINE void end_tiles(void) {}
@@ -21,11 +20,12 @@ INLINE void some_rows(const int rows, const int vectors, const uint32_t *left, c
                       float *sums) {
     f32v sum[TALL][MOST_VECTORS] = {{{0}}};
     for (long r = 0; r < pairs; r++) {
+        const uint32_t *place = left + r / LANES * LANES * LANES + r % LANES;
         f32v pair[MOST_VECTORS];
         UNROLL for (int j = 0; j < vectors; j++)
             pair[j] = load_f32((const float *)(right + (r * vectors + j) * LANES), LANES);
         UNROLL for (int i = 0; i < rows; i++) {
-            const u32v both = all_u32(left[i * pairs + r]);
+            const u32v both = all_u32(place[i * LANES]);
             UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = add_products(sum[i][j], both, pair[j]);
         }
     }
