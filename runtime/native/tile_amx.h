@@ -28,21 +28,8 @@ INLINE void end_tiles(void) { __asm__ volatile("tilerelease"); }
     __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" : : "r"(to), "r"(step_bytes) : "memory")
 #define ADD_PRODUCTS(sum) __asm__ volatile("tdpbf16ps %%tmm7, %%tmm6, %%tmm" #sum ::)
 
-/* Sixteen steps' products of 16 rows, into registers a, b and c. */
-#define SOME_ROWS(a, b, c, left)                                                                       \
-    LOAD(6, left, 64L);                                                                                \
-    LOAD(7, place, wide_bytes);                                                                        \
-    ADD_PRODUCTS(a);                                                                                   \
-    if (vectors > 1) {                                                                                 \
-        LOAD(7, place + LANES, wide_bytes);                                                            \
-        ADD_PRODUCTS(b);                                                                               \
-    }                                                                                                  \
-    if (vectors > 2) {                                                                                 \
-        LOAD(7, place + 2 * LANES, wide_bytes);                                                        \
-        ADD_PRODUCTS(c);                                                                               \
-    }
-
-/* `high` rows of sums, `vectors` vectors in each. The left operand may be read up to the next multiple of 16 rows. */
+/* `high` rows of sums, `vectors` vectors in each. The left operand may be read up to the next multiple of 16 rows.
+ * From one column of registers to the next the half of the left operand that was multiplied last comes first. */
 INLINE void sum_tile(const int vectors, long high, const uint32_t *left, const uint32_t *right, long pairs,
                      float *sums) {
     const long wide_bytes = vectors * 64;
@@ -52,8 +39,23 @@ INLINE void sum_tile(const int vectors, long high, const uint32_t *left, const u
     if (high > HALF_TALL) {
         for (long r = 0; r < pairs; r += 16) {
             const uint32_t *place = right + r * vectors * LANES;
-            SOME_ROWS(0, 1, 2, left + r * LANES)
-            SOME_ROWS(3, 4, 5, lower + r * LANES)
+            LOAD(7, place, wide_bytes);
+            LOAD(6, left + r * LANES, 64L);
+            ADD_PRODUCTS(0);
+            LOAD(6, lower + r * LANES, 64L);
+            ADD_PRODUCTS(3);
+            if (vectors > 1) {
+                LOAD(7, place + LANES, wide_bytes);
+                ADD_PRODUCTS(4);
+                LOAD(6, left + r * LANES, 64L);
+                ADD_PRODUCTS(1);
+            }
+            if (vectors > 2) {
+                LOAD(7, place + 2 * LANES, wide_bytes);
+                ADD_PRODUCTS(2);
+                LOAD(6, lower + r * LANES, 64L);
+                ADD_PRODUCTS(5);
+            }
         }
         STORE(3, lower_sums, wide_bytes);
         if (vectors > 1) STORE(4, lower_sums + LANES, wide_bytes);
@@ -61,7 +63,17 @@ INLINE void sum_tile(const int vectors, long high, const uint32_t *left, const u
     } else {
         for (long r = 0; r < pairs; r += 16) {
             const uint32_t *place = right + r * vectors * LANES;
-            SOME_ROWS(0, 1, 2, left + r * LANES)
+            LOAD(6, left + r * LANES, 64L);
+            LOAD(7, place, wide_bytes);
+            ADD_PRODUCTS(0);
+            if (vectors > 1) {
+                LOAD(7, place + LANES, wide_bytes);
+                ADD_PRODUCTS(1);
+            }
+            if (vectors > 2) {
+                LOAD(7, place + 2 * LANES, wide_bytes);
+                ADD_PRODUCTS(2);
+            }
         }
     }
     STORE(0, sums, wide_bytes);
@@ -72,6 +84,5 @@ INLINE void sum_tile(const int vectors, long high, const uint32_t *left, const u
 #undef LOAD
 #undef STORE
 #undef ADD_PRODUCTS
-#undef SOME_ROWS
 
 #endif

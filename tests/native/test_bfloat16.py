@@ -25,6 +25,7 @@ from nnc.runtime.native.session import NativeRuntime
 from nnc.runtime.native.toolchain import find_toolchain, require_toolchain
 from nnc.runtime.protocol import Array, Session
 from nnc.runtime.reference import ReferenceRuntime
+from nnc.runtimes import runtime
 
 
 def _targets() -> list[Target]:
@@ -187,8 +188,8 @@ output y = (right, left) -> Concatenate -> Dense(3) { loss = mse }
 """)
     feeds = NetworkFeeds(plan, {"a": ("real", 0), "b": ("real", 0), "y": ("real", 0)}).feeds("train_step", 16)
     results = []
-    for runtime in (ReferenceRuntime(), NativeRuntime(2)):
-        each = runtime.prepare(plan)
+    for each_runtime in (ReferenceRuntime(), NativeRuntime(2)):
+        each = each_runtime.prepare(plan)
         each.bind("train_step", feeds)
         each.run("train_step", np.arange(16))
         results.append({variable.name: each.read(variable.name) for variable, _ in plan.variables})
@@ -209,10 +210,23 @@ def test_sanitizers_have_nothing_to_say(sanitizer: str, tmp_path: Path, monkeypa
     assert test_sanitizers.report(plan, module, spec_feeds(plan), tmp_path) == ""
 
 
-def test_a_processor_without_bfloat16_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ToolchainError, match=r"E0933.*\n?.*") as raised:
+def test_a_refusal_names_what_the_processor_lacks() -> None:
+    with pytest.raises(ToolchainError, match="E0933") as raised:
         bfloat16.rounding_target("Linux; x86_64; avx2 avx512f avx512bw")
     assert "it lacks avx512_bf16" in raised.value.diagnostics[0].notes
+
+
+@pytest.mark.skipif(find_toolchain().toolchain is None, reason=find_toolchain().reason)
+@pytest.mark.parametrize("name", ["native", "auto"])
+def test_native_and_auto_refuse_a_plan_that_the_processor_cannot_run(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NNC_RUNTIME", raising=False)
+    older = replace(require_toolchain(), cpu="Linux; x86_64; avx2 avx512f avx512bw")
+    monkeypatch.setattr(session, "require_toolchain", lambda: older)
+    with pytest.raises(ToolchainError, match="E0933"):
+        runtime(name).prepare(two_layers(4, 3, 2, 5))
+    runtime("reference").prepare(two_layers(4, 3, 2, 5))
 
 
 def test_without_leave_for_tiles_there_is_avx512(monkeypatch: pytest.MonkeyPatch) -> None:
