@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from ..expr import Expr
 from ..plan import Body, Reduction, Statement
-from .bodies import Accumulate, BodyPrinter, combined, identity, lane_suffix
-from .expressions import Typed, converted, literal
+from .bodies import Accumulate, BodyPrinter, combined, identity
+from .expressions import Typed, converted, lane_suffix, literal
 from .nest import Nest
 from .places import Level, Place, vector_type
 from .source import Source
@@ -87,17 +87,6 @@ class AcrossPrinter(BodyPrinter):
                 self._texts[name] = Typed(f"{name}[j]", "float32")
             else:
                 self._texts[name] = Typed(f"all_f32({place.pointer}[j])", "float32")
-
-    def _rows_ready(self, number: int) -> None:
-        """What is computed once for each row before the columns of a pass."""
-        for statement in self.body.statements:
-            known = self.known[statement.name]
-            if known.level != Level.ROW or known.ready != number:
-                continue
-            if statement.kind == "map":
-                self._state(statement)
-            elif self._row_inputs[statement.name].level != Level.ELEMENT:
-                self._repeat(statement)
 
     def _declarations(self, number: int) -> list[str]:
         lines = []

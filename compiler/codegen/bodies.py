@@ -15,7 +15,7 @@ from ..expr import PREDICATES, Expr, variables
 from ..plan import Body, Reduction, Statement
 from ..types import ITEM_SIZE
 from ..verify_steps import REDUCERS, ROW_KINDS
-from .expressions import ELEMENT, SUFFIX, ExpressionPrinter, Typed, converted, literal, splat
+from .expressions import ELEMENT, SUFFIX, ExpressionPrinter, Typed, converted, lane_suffix, literal, splat
 from .places import Level, Place, vector_type
 
 # (number of the reduction, its value in its dtype, how often that changes, lanes that count) -> lines of C
@@ -174,6 +174,16 @@ class BodyPrinter:
             for name, place in self._operands.items():
                 if place.level == Level.ROW:
                     self._load(name, "1")
+        self._rows_ready(number)
+        for statement in self._row_statements(number):
+            if statement.kind != "argmax" and not self.is_single:
+                kind = lane_suffix(statement.dtype)
+                start = f"all_{kind}({identity(statement.kind, statement.dtype)})"
+                self._lines.append(f"{vector_type(statement.dtype)} {statement.name}_lanes = {start};")
+        return self._taken()
+
+    def _rows_ready(self, number: int) -> None:
+        """What is computed once for each row before the elements of a pass."""
         for statement in self.body.statements:
             known = self.known[statement.name]
             if known.level != Level.ROW or known.ready != number:
@@ -182,12 +192,6 @@ class BodyPrinter:
                 self._state(statement)
             elif self._row_inputs[statement.name].level != Level.ELEMENT:
                 self._repeat(statement)
-        for statement in self._row_statements(number):
-            if statement.kind != "argmax" and not self.is_single:
-                kind = lane_suffix(statement.dtype)
-                start = f"all_{kind}({identity(statement.kind, statement.dtype)})"
-                self._lines.append(f"{vector_type(statement.dtype)} {statement.name}_lanes = {start};")
-        return self._taken()
 
     def _repeat(self, statement: Statement) -> None:
         """A row of equal numbers: its sum is one of them times its length, its maximum the number itself."""
@@ -236,21 +240,14 @@ class BodyPrinter:
         elif statement.kind == "argmax":
             self._save(name, value.text, _in_lanes(dtype), n)
         else:
-            kept = self._kept(value, statement.kind, n)
+            kept = masked(value, statement.kind, n)
             self._lines.append(f"{name}_lanes = {combined(statement.kind, f'{name}_lanes', kept, dtype)};")
-
-    def _kept(self, value: Typed, operator: str, n: str) -> str:
-        """The value, its lanes beyond `n` replaced by what changes nothing."""
-        if n == "LANES":
-            return value.text
-        kind = lane_suffix(value.dtype)
-        return f"select_{kind}(lanes_below({n}), {value.text}, all_{kind}({identity(operator, value.dtype)}))"
 
     def _of_lanes(self, kind: str, value: Typed, n: str) -> str:
         suffix = lane_suffix(value.dtype)
         if kind == "argmax":
             return f"all_{suffix}(({ELEMENT[value.dtype]})argmax_lanes_{suffix}({value.text}, {n}))"
-        return _whole(f"all_{suffix}({kind}_lanes_{suffix}({self._kept(value, kind, n)}))", value.dtype)
+        return _whole(f"all_{suffix}({kind}_lanes_{suffix}({masked(value, kind, n)}))", value.dtype)
 
     def after_lines(self, number: int) -> list[str]:
         """The results of a row's reductions, once all its elements have been seen."""
@@ -312,11 +309,6 @@ _EXTREMES: Final = {
 }
 
 
-def lane_suffix(dtype: str) -> str:
-    """What `vector.h` calls the lanes that hold a dtype."""
-    return "i32" if dtype in ("uint8", "bool") else SUFFIX[dtype]
-
-
 def _in_lanes(dtype: str) -> str:
     """The dtype of the lanes that hold a dtype."""
     return "int32" if lane_suffix(dtype) == "i32" else dtype
@@ -332,6 +324,14 @@ def identity(operator: str, dtype: str) -> str:
     if operator == "sum" or dtype in ("float32", "float64"):
         return literal(_IDENTITY[operator], dtype)
     return _EXTREMES[dtype][operator == "min"]
+
+
+def masked(value: Typed, operator: str, n: str) -> str:
+    """The value, its lanes beyond `n` replaced by what changes nothing."""
+    if n == "LANES":
+        return value.text
+    kind = lane_suffix(value.dtype)
+    return f"select_{kind}(lanes_below({n}), {value.text}, all_{kind}({identity(operator, value.dtype)}))"
 
 
 def combined(operator: str, a: str, b: str, dtype: str) -> str:

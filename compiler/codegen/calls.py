@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import prod
 
-from ..plan import Buffer, Plan
+from ..plan import Plan
 from ..types import ITEM_SIZE
 from .expressions import ELEMENT
 
@@ -72,10 +71,6 @@ def span_of(plan: Plan, id: int) -> Span:
     shape = buffer.type.concrete(plan.batch_size)
     last = sum((dim - 1) * stride for dim, stride in zip(shape, buffer.strides, strict=True))
     return Span("arena", buffer.offset, buffer.offset + (last + 1) * ITEM_SIZE[buffer.type.dtype])
-
-
-def elements(buffer: Buffer, batch_size: int) -> int:
-    return prod(buffer.type.concrete(batch_size))
 
 
 class Arguments:

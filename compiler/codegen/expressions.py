@@ -115,7 +115,7 @@ class ExpressionPrinter:
         if term.op == "where":
             chosen = converted(args[0], "bool").text
             a, b = (converted(arg, dtype).text for arg in args[1:])
-            return Typed(f"select_{_lane_suffix(dtype)}({chosen}, {a}, {b})", dtype)
+            return Typed(f"select_{lane_suffix(dtype)}({chosen}, {a}, {b})", dtype)
         if term.op in _TRUTH:
             return Typed(f"{_TRUTH[term.op]}({', '.join(converted(arg, 'bool').text for arg in args)})", "bool")
         operands = [converted(arg, dtype) for arg in args]
@@ -126,7 +126,7 @@ class ExpressionPrinter:
             left, right = operands
             return self._wrapped(Typed(f"{left.inner} {_INFIX[term.op]} {right.inner}", dtype, is_atom=False))
         assert term.op in _FUNCTIONS, term.op
-        call = f"{term.op}_{_lane_suffix(dtype)}({', '.join(operand.text for operand in operands)})"
+        call = f"{term.op}_{lane_suffix(dtype)}({', '.join(operand.text for operand in operands)})"
         return Typed(call, "bool" if term.op in PREDICATES else dtype)
 
     def _wrapped(self, value: Typed) -> Typed:
@@ -147,6 +147,6 @@ def _without_exact_roots(expr: Expr) -> Expr:
     return done[expr]
 
 
-def _lane_suffix(dtype: str) -> str:
+def lane_suffix(dtype: str) -> str:
     """What the functions of `vector.h` call the lanes that hold a dtype."""
     return "i32" if dtype in ("uint8", "bool") else SUFFIX[dtype]

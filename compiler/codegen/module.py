@@ -281,12 +281,9 @@ _ENTRIES = """
 struct pool *nnc_pool(int threads) { return pool_create(threads); }
 void nnc_end(struct pool *pool) { pool_destroy(pool); }
 
-/* Run a program on the pool, or without one on the calling thread alone. */
+/* Run a program on the pool, or on the calling thread alone where there is none, or it has no threads after a fork. */
 void nnc_run(struct pool *pool, int program, struct job *job) {
-    if (pool && job->threads > 1) {
-        pool_run(pool, programs[program], job);
-        return;
-    }
+    if (pool && job->threads > 1 && pool_run(pool, programs[program], job) == 0) return;
     const unsigned long arithmetic = flush_denormals();
     job->threads = 1;
     programs[program](0, 0, job);

@@ -12,22 +12,14 @@ from typing import Final
 
 from ..plan import Plan, Reduction
 from ..types import ITEM_SIZE
-from .bodies import BodyPrinter, Known, combined, identity, lane_suffix
+from .bodies import BodyPrinter, Known, combined, identity, masked
 from .calls import SMALL_WORK, Arguments, Call, Piece, Span, head
-from .expressions import SUFFIX, Typed, converted
+from .expressions import SUFFIX, Typed, converted, lane_suffix
 from .nest import Nest
 from .places import Length, Level, vector_type
 from .source import Source
 
 CHUNKS: Final = 16   # parts of a space whose reductions threads share
-
-
-def masked(value: Typed, operator: str, n: str) -> str:
-    """The value, its lanes beyond `n` replaced by what changes nothing."""
-    if n == "LANES":
-        return value.text
-    kind = lane_suffix(value.dtype)
-    return f"select_{kind}(lanes_below({n}), {value.text}, all_{kind}({identity(operator, value.dtype)}))"
 
 
 class Sums:
