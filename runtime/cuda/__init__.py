@@ -1,0 +1,1 @@
+"""The CUDA runtime: plans executed by an NVIDIA GPU."""
