@@ -21,8 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from nnc.compiler.emit.summary import bytes_text
-    from nnc.runtime.native.cache import LIMIT_BYTES, clear, entries
+    from nnc.runtime.native.cache import clear
     from nnc.runtime.native.folder import cache_folder
+    from nnc.runtime.store import LIMIT_BYTES, entries
 
     folder = cache_folder()
     removed = clear(folder) if arguments.clear else []

@@ -15,10 +15,12 @@ from typing import NoReturn
 import pytest
 
 from nnc.grammar.diagnostics import ToolchainError, UsageError
+from nnc.runtime import store
 from nnc.runtime.native import build, cache
-from nnc.runtime.native.cache import clear, compile_library, entries, included_headers, prune
+from nnc.runtime.native.cache import clear, compile_library, included_headers
 from nnc.runtime.native.folder import cache_folder, temporary_folder, writable_folder
 from nnc.runtime.native.toolchain import Toolchain, find_toolchain
+from nnc.runtime.store import entries, prune
 
 needs_compiler = pytest.mark.skipif(find_toolchain().toolchain is None, reason="no C compiler here")
 ANSWER = "int answer(void) { return 42; }\n"
@@ -74,7 +76,7 @@ def test_whatever_the_library_depends_on_makes_another(
     (headers / "inner.h").write_text("// one\n")
     monkeypatch.setattr(cache, "HEADERS", headers)
     source = '#include "outer.h"\n' + ANSWER
-    assert included_headers(source) == {"inner.h": "// one\n", "outer.h": '#include "inner.h"\n'}
+    assert included_headers(source, headers) == {"inner.h": "// one\n", "outer.h": '#include "inner.h"\n'}
     command, version, flags, cpu = counting.command, counting.version, counting.flags, counting.cpu
     others = [
         Toolchain((*command, "-m"), version, flags, cpu),
@@ -150,7 +152,7 @@ def test_processes_that_compile_the_same_at_once_are_all_right(tmp_path: Path, f
 
 
 def make_entry(folder: Path, digit: str, used: float, size: int = 1000) -> Path:
-    entry = folder / f"net-{digit * cache.KEY_DIGITS}"
+    entry = folder / f"net-{digit * store.KEY_DIGITS}"
     entry.mkdir(parents=True)
     (entry / "net.so").write_bytes(bytes(size))
     os.utime(entry, (used, used))
@@ -173,7 +175,7 @@ def test_a_new_program_makes_room_and_using_one_keeps_it(
     os.utime(first, (100, 100))
     os.utime(second, (200, 200))
     compile_library("// 1", name="a", toolchain=counting)
-    monkeypatch.setattr(cache, "LIMIT_BYTES", sum(entry.size_bytes for entry in entries(folder)))
+    monkeypatch.setattr(store, "LIMIT_BYTES", sum(entry.size_bytes for entry in entries(folder)))
     third = compile_library("// 3", name="a", toolchain=counting).parent
     assert [entry.path for entry in entries(folder)] == [first, third]
 
@@ -226,18 +228,18 @@ def test_a_full_disk_sends_the_program_elsewhere(
     tmp_path: Path, folder: Path, counting: Toolchain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     temporary = temporary_folder(os.getpid())
-    real = cache._wait_until_on_disk
+    real = store._wait_until_on_disk
 
     def full(path: Path) -> None:
         if path.is_relative_to(folder):
             raise OSError(28, "No space left on device")
         real(path)
 
-    monkeypatch.setattr(cache, "_wait_until_on_disk", full)
+    monkeypatch.setattr(store, "_wait_until_on_disk", full)
     library = compile_library(ANSWER, name="elsewhere", toolchain=counting)
     assert library.is_relative_to(temporary)
     assert not list(folder.iterdir())
-    monkeypatch.setattr(cache, "_wait_until_on_disk", lambda path: _refuse())
+    monkeypatch.setattr(store, "_wait_until_on_disk", lambda path: _refuse())
     with pytest.raises(UsageError, match=r"(?s)E0807.*neither in .* nor in .*permission denied"):
         compile_library("nowhere", name="nowhere", toolchain=counting)
 
