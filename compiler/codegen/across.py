@@ -15,14 +15,16 @@ from .expressions import Typed, converted, lane_suffix, literal
 from .nest import Nest
 from .places import Level, Place, vector_type
 from .source import Source
+from .target import Target
 
 
 def fits_across(
-    body: Body, nest: Nest, places: Mapping[int, Place], reductions: Sequence[Reduction], lanes: int
+    body: Body, nest: Nest, places: Mapping[int, Place], reductions: Sequence[Reduction], target: Target
 ) -> bool:
-    """Whether every row fits across the lanes, and whatever varies within one is float32 in rows."""
+    """Whether every row is short enough to lie across vectors, and whatever varies within one is float32 in rows."""
     row = nest.lengths[-1] if nest.lengths else 0
-    if len(nest.lengths) != 2 or not isinstance(row, int) or not 2 <= row <= lanes:
+    longest = target.lanes if target.across is None else target.across
+    if len(nest.lengths) != 2 or not isinstance(row, int) or not 2 <= row <= longest:
         return False
     if any(reduction.axes != "all" for reduction in reductions):
         return False

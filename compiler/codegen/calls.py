@@ -51,7 +51,7 @@ class Call:
     """A function and its arguments. `text` has the function's name as NAME; equal texts become one function.
 
     body: what stands before the function, its names beginning with NAME in it and with BODY in `text`; functions that
-    differ in their shapes may share one.
+    differ in their shapes may share one. parts: how many workers it can keep busy with a full batch.
     """
 
     kind: str
@@ -63,6 +63,7 @@ class Call:
     scratch_bytes: int = 0
     note: str = ""
     body: str = ""
+    parts: int = 1
 
 
 def span_of(plan: Plan, id: int) -> Span:

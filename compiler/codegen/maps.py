@@ -16,8 +16,8 @@ from .bodies import BodyPrinter, Known
 from .calls import SMALL_WORK, Arguments, Call, Piece, head
 from .expressions import SUFFIX
 from .nest import Nest
-from .places import Level, Place, linear
-from .reductions import CHUNKS, Partials, Sums, finish_call, piece_spans
+from .places import Level, Place, linear, longest
+from .reductions import Partials, Sums, finish_call, piece_spans
 from .source import Source
 from .target import Target
 
@@ -52,9 +52,9 @@ class _MapPrinter:
         row = self.nest.lengths[-1] if self.nest.lengths else 1
         self.row = row
         work = self._vectors() * _cycles(step)
-        self.is_shared = work > SMALL_WORK and len(self.nest.lengths) > self.keeps_rows
+        self.is_shared = work > target.small(SMALL_WORK) and len(self.nest.lengths) > self.keeps_rows
         self.sums = Sums(
-            step.reductions, number, CHUNKS if self.is_shared else 1, row, target.lanes, self.arguments
+            step.reductions, number, target.chunks if self.is_shared else 1, row, target.lanes, self.arguments
         )
         stores = {id for id, _ in body.stores}
         places = {
@@ -63,7 +63,7 @@ class _MapPrinter:
         }
         self.pieces: list[Piece] = []
         self.is_across = step.kernel == "map" and self.keeps_rows and fits_across(
-            body, self.nest, places, step.reductions, target.lanes
+            body, self.nest, places, step.reductions, target
         )
         if self.is_across:
             self.body: BodyPrinter = AcrossPrinter(
@@ -116,7 +116,7 @@ class _MapPrinter:
         if step.kernel == "random":
             attrs = dict(step.attrs)
             counter = f"(uint32_t)(int64_t)*{self.arguments.pointer(step.operands[0])}"
-            key = f"(random_key){{0x{plan.seed % 2**64:x}u, {counter}, {attrs['stream']}u}}"
+            key = f"random_key_of(0x{plan.seed % 2**64:x}u, {counter}, {attrs['stream']}u)"
             start, count = ("0", "1")
             if self.nest.lengths:
                 start, count = f"part.first * {stride}", f"(part.last - part.first) * {stride}"
@@ -130,7 +130,7 @@ class _MapPrinter:
         indices, rows = (plan.buffers[id] for id in step.operands)
         p_indices, p_rows = (self.arguments.pointer(id) for id in step.operands)
         size, width = step.space.concrete(plan.batch_size)
-        part = "part" if len(self.nest.lengths) == 2 else f"(struct share){{0, {size}}}"
+        part = "part" if len(self.nest.lengths) == 2 else f"whole_of({size})"
         kind = SUFFIX[rows.type.dtype]
         source.line(f"fill_{kind}(result + ({part}).first * {width}, (({part}).last - ({part}).first) * {width}, 0);")
         assert rows.strides[-1] == 1 or width == 1, "a row's elements lie side by side"
@@ -203,15 +203,25 @@ class _MapPrinter:
         text = str(source).replace("HEAD", head(arguments), 1)
         return Call(
             step.kernel, text, arguments, self.arguments.spans(read), writes, self.is_shared,
-            self.body.scratch.size_bytes,
+            self.body.scratch.size_bytes, parts=self._parts(),
         )  # fmt: skip
+
+    def _parts(self) -> int:
+        """How many workers the loops can keep busy."""
+        if not self.is_shared:
+            return 1
+        if self.step.reductions:
+            return self.sums.chunks
+        outermost = longest(self.nest.lengths[0], self.plan.batch_size)
+        is_in_vectors = len(self.nest.lengths) == 1 or self.is_across
+        return -(-outermost // self.target.lanes) if is_in_vectors else outermost
 
     def _finishes(self) -> Iterator[Call]:
         for number, (reduction, piece) in enumerate(zip(self.step.reductions, self.sums.pieces, strict=True)):
             length = self.target.lanes if reduction.axes == "all" else self.row
             assert isinstance(length, int)
             partials = Partials(self.sums.chunks, length, length, reduction.dtype, piece)
-            yield finish_call(self.plan, reduction, number, partials, self.target.lanes)
+            yield finish_call(self.plan, reduction, number, partials, self.target)
 
     def _loops(self, source: Source) -> None:
         with ExitStack() as stack:

@@ -69,6 +69,11 @@ def times(a: Length, b: Length) -> Length:
     return b if a == 1 else a if b == 1 else f"{a} * {b}"
 
 
+def longest(length: Length, batch: int) -> int:
+    """A length with a full batch."""
+    return length if isinstance(length, int) else batch * int(length.partition(" * ")[2] or 1)
+
+
 def linear(indices: Sequence[str], strides: Sequence[int]) -> str:
     """`i0 * 784 + j`; "0" where nothing varies."""
     parts = [i if s == 1 else f"{i} * {s}" for i, s in zip(indices, strides, strict=True) if s != 0]

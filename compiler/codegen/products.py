@@ -10,7 +10,7 @@ from ..types import ITEM_SIZE
 from .bodies import BodyPrinter, Known, combined
 from .calls import SMALL_WORK, Arguments, Call, Piece, head
 from .expressions import ELEMENT, SUFFIX, Typed
-from .operands import Product, left_operand, right_operand
+from .operands import Left, Product, Right, left_operand, right_operand
 from .places import Level, Place, linear, vector_type
 from .reductions import Partials, finish_call, piece_spans
 from .source import Source
@@ -47,8 +47,7 @@ class _ProductPrinter:
         step, arguments, product = self.step, self.arguments, self.product
         stores = {id for id, _ in step.body.stores}
         ids = dict.fromkeys([id for _, id in step.body.operands] + [id for id, _ in step.body.stores])
-        self.left = left_operand(product, arguments.pointer(step.operands[0]))
-        self.right = right_operand(product, arguments.pointer(step.operands[1]))
+        self.left, self.right = self._operands()
         places = {id: self._place(id, arguments.pointer(id, id in stores)) for id in ids}
         blocks = -(-product.at(product.rows) // product.tile_rows)
         for number, reduction in enumerate(self.summing):
@@ -58,6 +57,10 @@ class _ProductPrinter:
             self.sums.append(piece)
         acc = Known(Level.ELEMENT, 0, product.dtype)
         return BodyPrinter(step.body, places, product.target.lanes, 0, (None, acc), self.summing, self._accumulate)
+
+    def _operands(self) -> tuple[Left, Right]:
+        a, b = (self.arguments.pointer(id) for id in self.step.operands)
+        return left_operand(self.product, a), right_operand(self.product, b)
 
     def _place(self, id: int, pointer: str) -> Place:
         buffer = self.plan.buffers[id]
@@ -94,7 +97,7 @@ class _ProductPrinter:
         for number, reduction in enumerate(self.step.reductions):
             place = numbers.get(id(reduction))
             partials = self._operand_rows() if place is None else self._blocks(reduction, place)
-            calls.append(finish_call(self.plan, reduction, number, partials, self.product.target.lanes))
+            calls.append(finish_call(self.plan, reduction, number, partials, self.product.target))
         return calls
 
     def _blocks(self, reduction: Reduction, place: int) -> Partials:
@@ -153,7 +156,7 @@ class _ProductPrinter:
         where = "const long row, const long column, const long at, const long n"
         vector = vector_type(self.product.dtype)
         with source.block(f"INLINE void NAME_body(const void *of, {where}, const {vector} acc)"):
-            source.line("const struct NAME *const s = of;")
+            source.line("const struct NAME *const s = (const struct NAME *)of;")
             source.line("(void)s, (void)row, (void)column, (void)at, (void)n, (void)acc;")
             source.all([f"const {type} {name} = s->{name};" for name, type in self._hoisted()])
             source.all([*self.body.row_lines(0), *self.body.element_lines(0, "n"), *self.body.row_end_lines()])

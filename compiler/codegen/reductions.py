@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from ..plan import Plan, Reduction
 from ..types import ITEM_SIZE
@@ -18,8 +17,7 @@ from .expressions import SUFFIX, Typed, converted, lane_suffix
 from .nest import Nest
 from .places import Length, Level, vector_type
 from .source import Source
-
-CHUNKS: Final = 16   # parts of a space whose reductions threads share
+from .target import Target
 
 
 class Sums:
@@ -78,27 +76,30 @@ class Partials:
     lane_stride: int = 1
 
 
-def finish_call(plan: Plan, reduction: Reduction, number: int, partials: Partials, lanes: int, note: str = "") -> Call:
+def finish_call(
+    plan: Plan, reduction: Reduction, number: int, partials: Partials, target: Target, note: str = ""
+) -> Call:
     """The function that combines partial results and runs the reduction's body on what they give."""
     arguments = Arguments(plan)
     body = reduction.body
     ids = [id for _, id in body.operands] + [id for id, _ in body.stores]
     source = Source()
     if partials.piece is not None:
-        parts = arguments.piece(partials.piece, partials.dtype)
+        pointer = arguments.piece(partials.piece, partials.dtype)
     else:
-        parts = arguments.pointer(partials.buffer)
+        pointer = arguments.pointer(partials.buffer)
     is_total = reduction.axes == "all"
     shape = () if is_total or partials.length == 1 else (partials.length,)
     nest = Nest.over(shape, plan.buffers, ids, keeps_rows=False)  # type: ignore[arg-type]
     stores = {id for id, _ in body.stores}
     places = {id: nest.place(id, plan.buffers[id], arguments.pointer(id, id in stores)) for id in dict.fromkeys(ids)}
     level = Level.ELEMENT if nest.lengths else Level.CALL
-    printer = BodyPrinter(body, places, lanes, 0, (None, Known(level, 0, reduction.dtype)))
+    printer = BodyPrinter(body, places, target.lanes, 0, (None, Known(level, 0, reduction.dtype)))
     steps = partials.count if isinstance(partials.count, int) else plan.batch_size
     width = partials.length if isinstance(partials.length, int) else 1
-    is_shared = level == Level.ELEMENT and steps * width // lanes * 2 > SMALL_WORK
-    function = _Finish(reduction, partials, parts, printer, nest, is_shared)
+    parts = -(-width // target.lanes)
+    is_shared = level == Level.ELEMENT and steps * width // target.lanes * 2 > target.small(SMALL_WORK)
+    function = _Finish(reduction, partials, pointer, printer, nest, is_shared)
     function.print(source)
     read = [id for _, id in body.operands] + ([partials.buffer] if partials.buffer >= 0 else [])
     reads = arguments.spans(read)
@@ -106,7 +107,7 @@ def finish_call(plan: Plan, reduction: Reduction, number: int, partials: Partial
         reads = (*reads, partials.piece.span)
     pointers = arguments.all()
     text = str(source).replace("HEAD", head(pointers), 1)
-    return Call("finish", text, pointers, reads, arguments.spans(stores), is_shared, 0, note)
+    return Call("finish", text, pointers, reads, arguments.spans(stores), is_shared, 0, note, parts=parts)
 
 
 class _Finish:

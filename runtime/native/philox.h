@@ -20,6 +20,10 @@
 /* Which numbers: the same for a whole tensor. */
 typedef struct { uint64_t seed; uint32_t step, stream; } random_key;
 
+INLINE random_key random_key_of(uint64_t seed, uint32_t step, uint32_t stream) {
+    return (random_key){seed, step, stream};
+}
+
 /* The 64-bit products of a and m, as upper and lower words. */
 INLINE u32v multiply_wide(u32v a, uint32_t m, u32v *low) {
     u64h even = ((u64h)a & 0xFFFFFFFF) * m, odd = ((u64h)a >> 32) * m;

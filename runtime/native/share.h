@@ -19,6 +19,9 @@ INLINE struct worker part_of(long part, long parts) { return (struct worker){par
 /* The whole of the work. */
 INLINE struct worker alone(struct worker worker) { return (struct worker){0, 1, worker.scratch}; }
 
+/* All of `count` pieces. */
+INLINE struct share whole_of(long count) { return (struct share){0, count}; }
+
 /* An even share of `count` pieces. */
 INLINE struct share share_of(long count, struct worker worker) {
     return (struct share){count * worker.thread / worker.threads, count * (worker.thread + 1) / worker.threads};
