@@ -1,7 +1,8 @@
 """Every error code: its title and the long explanation that `nnc explain CODE` prints.
 
 Ranges: E01 syntax, E02 shapes and dtypes, E03 names and structure, E04 hyperparameters and constants, E05 outputs,
-losses and metrics, E06 training, E07 data, E08 command line and Python calls, E09 plans, model files and budgets.
+losses and metrics, E06 training, E07 data, E08 command line and Python calls, E09 plans, model files, budgets, the C
+compiler and the GPU.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Final
 from .catalogue_arguments import ARGUMENTS
 from .catalogue_calls import CALLS
 from .catalogue_data import DATA
+from .catalogue_gpu import GPU
 from .catalogue_models import MODELS
 from .catalogue_names import NAMES
 from .catalogue_native import NATIVE
@@ -259,4 +261,5 @@ folder, `nnc run SPEC --run DIR`, keeps its checkpoints in DIR/checkpoints:
 """,
     ),
     **NATIVE,  # E093
+    **GPU,  # E094
 }

@@ -12,7 +12,7 @@ LAYERS = ("nnc.grammar", "nnc.compiler", "nnc.runtime", "nnc")  # each may impor
 THIRD_PARTY = {
     "nnc.grammar": {"lark"},
     "nnc.compiler": {"networkx", "numpy"},
-    "nnc.runtime": {"numpy", "safetensors", "rich", "pyarrow", "matplotlib", "nvmath"},
+    "nnc.runtime": {"numpy", "safetensors", "rich", "pyarrow", "matplotlib", "nvmath", "cupy", "cupy_backends", "cuda"},
     "nnc": {"numpy", "rich", "sklearn"},
 }
 PLAN_SIDE = {"plan", "planfile", "verify", "expr", "types", "options", "graph", "formulas", "ops", "codegen"}
