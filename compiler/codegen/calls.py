@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from ..plan import Plan
+from ..plan import Plan, Program, Step
 from ..types import ITEM_SIZE
 from .expressions import ELEMENT
 
@@ -52,6 +52,7 @@ class Call:
 
     body: what stands before the function, its names beginning with NAME in it and with BODY in `text`; functions that
     differ in their shapes may share one. parts: how many workers it can keep busy with a full batch.
+    shared_bytes: of memory that a GPU's warps share, for each squad of them.
     """
 
     kind: str
@@ -64,6 +65,7 @@ class Call:
     note: str = ""
     body: str = ""
     parts: int = 1
+    shared_bytes: int = 0
 
 
 def span_of(plan: Plan, id: int) -> Span:
@@ -112,3 +114,18 @@ def head(arguments: tuple[Argument, ...]) -> str:
     """The first line of a step's function."""
     parameters = ["const struct worker worker", "const long rows", *(a.parameter for a in arguments)]
     return f"SHARED void NAME({', '.join(parameters)})"
+
+
+def noted(calls: Sequence[Call], note: str) -> list[Call]:
+    """The calls, the first with a comment before it."""
+    return [replace(call, note=note if number == 0 else "") for number, call in enumerate(calls)]
+
+
+def note_of(step: Step, program: Program) -> str:
+    """What a step is, for people."""
+    return f"{step.layer or program.name}: {step.kernel}" + "".join(f", {word}" for word in step.fused)
+
+
+def comment(text: str) -> str:
+    """Text that ends no comment of C."""
+    return text.replace("*/", "* /")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..plan import ROWS_FEED, Plan, Program, Step
 from ..verify_steps import KERNELS
-from .calls import SMALL_WORK, Call, Piece
+from .calls import SMALL_WORK, Call, Piece, comment, note_of, noted
 from .entries import Ends, ends_of, print_entry, row_bytes
+from .functions import Functions, addresses
 from .layouts import Run, panel_runs, panelled
 from .maps import KERNELS_OF_MAPS, map_calls
 from .names import plainly_named
@@ -72,8 +72,7 @@ class _ModulePrinter:
         self.plan, self.target = plan, target
         self.panels = panelled(plan, target)
         self.has_own_tiles = _different_products(plan) <= MOST_OWN_TILES
-        self.functions: dict[str, str] = {}      # text -> name
-        self._counts: dict[str, int] = {}
+        self.functions = Functions()
         self.source = Source()
         self.piece_bytes = self.scratch_bytes = 0
 
@@ -87,7 +86,7 @@ class _ModulePrinter:
             fed = [(name, self.plan.buffers[id]) for name, id in program.feeds if name != ROWS_FEED]
             feeds = tuple([Feed(name, row_bytes(buffer)) for name, buffer in fed])
             entries.append(Entry(program.name, number, feeds, is_shared))
-        text = "".join([self._head(), *self._definitions(), *programs, self._tail(), print_entry(self.plan)])
+        text = "".join([self._head(), *self.functions.definitions(), *programs, self._tail(), print_entry(self.plan)])
         panels = {
             id: panel_runs(int(self.plan.buffers[id].type.shape[1]), self.target.lanes, self._width(id))
             for _, id in self.plan.variables
@@ -103,8 +102,7 @@ class _ModulePrinter:
         calls: list[Call] = []
         for number, step in enumerate(program.steps):
             found = self._step_calls(step, number)
-            what = f"{step.layer or program.name}: {step.kernel}" + "".join(f", {word}" for word in step.fused)
-            calls += [_noted(call, what if k == 0 else "") for k, call in enumerate(found)]
+            calls += noted(found, note_of(step, program))
         return calls
 
     def _step_calls(self, step: Step, number: int) -> list[Call]:
@@ -118,7 +116,7 @@ class _ModulePrinter:
     # --- the file ---------------------------------------------------------------------------------------------------
     def _head(self) -> str:
         source = Source()
-        model = _comment(self.plan.model)
+        model = comment(self.plan.model)
         source.line(f"/* {model}: batches of at most {self.plan.batch_size}, for {self.target.name}.")
         source.all(_INTRODUCTION)
         rounding = (self.target.rounding, "product_bf16.h") if self.plan.precision == "bfloat16" else ()
@@ -129,21 +127,6 @@ class _ModulePrinter:
         source.line()
         source.all(_MEMORY)
         return str(source)
-
-    def _definitions(self) -> list[str]:
-        return [re.sub(r"\bNAME(?=\b|_)", name, text) + "\n" for text, name in self.functions.items()]
-
-    def _function(self, call: Call) -> str:
-        if not call.body:
-            return self._name(call.text, call.kind)
-        return self._name(call.text.replace("BODY", self._name(call.body, f"{call.kind}_body")), call.kind)
-
-    def _name(self, text: str, kind: str) -> str:
-        """The name of this text's function, or of the first of its functions: `kind` and a number."""
-        if text not in self.functions:
-            number = self._counts[kind] = self._counts.get(kind, -1) + 1
-            self.functions[text] = f"{kind}_{number}"
-        return self.functions[text]
 
     def _program(self, program: Program, phases: Sequence[Phase]) -> str:
         """The program's steps, then the loop over the batches of a call."""
@@ -166,20 +149,11 @@ class _ModulePrinter:
     def _one_call(self, source: Source, call: Call, offsets: dict[Piece, int], ends: Ends) -> None:
         self.scratch_bytes = max(self.scratch_bytes, call.scratch_bytes)
         if call.note:
-            source.line(f"/* {_comment(call.note)} */")
-        arguments = []
-        for argument in call.arguments:
-            kind = argument.parameter[: argument.parameter.index("*") + 1]
-            if argument.piece is not None:
-                arguments.append(f"({kind})(m.pieces + {offsets[argument.piece]})")
-            else:
-                buffer = self.plan.buffers[argument.buffer]
-                memory = "fixed" if buffer.kind in ("variable", "constant") else "work"
-                place = ends.place(self.plan, argument.buffer) or f"m.{memory} + {buffer.offset}"
-                arguments.append(f"({kind})({place})")
+            source.line(f"/* {comment(call.note)} */")
+        arguments = addresses(self.plan, call, offsets, lambda id: ends.place(self.plan, id))
         whom = "worker" if call.is_shared else "alone(worker)"
         start = "" if call.is_shared else "if (worker.thread == 0) "
-        source.line(f"{start}{self._function(call)}({', '.join([whom, 'rows', *arguments])});")
+        source.line(f"{start}{self.functions.name_of(call)}({', '.join([whom, 'rows', *arguments])});")
 
     def _loop(self, source: Source, program: Program, ends: Ends) -> None:
         """Batch after batch: put it where the program reads it, run the program."""
@@ -212,7 +186,7 @@ class _ModulePrinter:
             whom, start = ("worker", "") if is_shared else ("alone(worker)", "if (worker.thread == 0) ")
             source.line(
                 f"{start}take_rows(m.work + {offset}, job->feeds[{number}].data, job->feeds[{number}].stride, {size}, "
-                f"numbers, share_of(rows, {whom}));  /* {_comment(name)} */"
+                f"numbers, share_of(rows, {whom}));  /* {comment(name)} */"
             )
             number += 1
 
@@ -235,14 +209,6 @@ def _different_products(plan: Plan) -> int:
         if step.kernel == "matmul"
     }
     return len(products)
-
-
-def _noted(call: Call, note: str) -> Call:
-    return replace(call, note=note)
-
-
-def _comment(text: str) -> str:
-    return text.replace("*/", "* /")
 
 
 _INTRODUCTION = """

@@ -23,6 +23,17 @@ class Phase:
         )
 
 
+    def chains(self) -> list[list[Call]]:
+        """The calls that one worker does alone: those of a chain in their order, chains in any."""
+        chains: list[list[Call]] = []
+        for call in self.calls:
+            if not call.is_shared:
+                met = [chain for chain in chains if any(_conflict(earlier, call) for earlier in chain)]
+                chains = [chain for chain in chains if chain not in met]
+                chains.append([*(each for chain in met for each in chain), call])
+        return chains
+
+
 def phases_of(calls: Sequence[Call]) -> list[Phase]:
     """The calls in their order, cut into as few phases as that order allows."""
     phases = [Phase()]
