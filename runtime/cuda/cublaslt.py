@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol, cast
 
 import numpy as np
 
+from nnc.compiler.codegen.cuda.library import has_mask
 from nnc.compiler.codegen.cuda.records import LibraryProduct
 from nnc.compiler.plan import Plan
 
@@ -42,7 +43,7 @@ _PLAIN, _TRANSPOSED = 0, 1
 EPILOGUES: Final = {
     "none": 1, "relu": 2, "bias": 4, "relu_bias": 6, "gelu": 32, "gelu_bias": 36,
     "relu_aux": 130, "relu_aux_bias": 134, "drelu": 136, "drelu_bgrad": 152,
-    "gelu_aux": 160, "gelu_aux_bias": 164, "bgrad": 256,
+    "gelu_aux": 160, "gelu_aux_bias": 164, "dgelu": 192, "dgelu_bgrad": 208, "bgrad": 256,
 }  # fmt: skip
 _TRANSA, _TRANSB, _EPILOGUE, _BIAS_POINTER, _AUX_POINTER, _AUX_LD = 3, 4, 7, 8, 11, 12
 _MAX_WORKSPACE_BYTES, _MIN_ALIGNMENT = 1, (5, 6, 7, 8)      # of A, B, C, D
@@ -128,7 +129,7 @@ def library_memory(plan: Plan, products: Iterable[LibraryProduct]) -> LibraryMem
     size = largest = count = 0
     for product in products:
         count += 1
-        if _has_mask(product) and (product.program, product.aux) not in masks:
+        if has_mask(product) and (product.program, product.aux) not in masks:
             masks[product.program, product.aux] = size
             rows, columns = _result_shape(plan, product, plan.batch_size)
             size += _up(rows * _up(columns, _MASK_BITS) // 8, _ALIGNMENT)
@@ -136,10 +137,6 @@ def library_memory(plan: Plan, products: Iterable[LibraryProduct]) -> LibraryMem
             largest = max(largest, sum(_rounded_bytes(plan, id, plan.batch_size) for id in (product.a, product.b)))
     workspace = size + largest
     return LibraryMemory(masks, size, workspace, workspace + WORKSPACE_BYTES if count else 0)
-
-
-def _has_mask(product: LibraryProduct) -> bool:
-    return product.epilogue in ("relu_aux", "relu_aux_bias", "drelu", "drelu_bgrad")
 
 
 def _up(size: int, unit: int) -> int:
@@ -235,7 +232,7 @@ class Library:
         vector = product.bias_gradient if "bgrad" in product.epilogue else product.bias
         if vector >= 0:
             settings[_BIAS_POINTER] = address(vector)
-        if _has_mask(product):
+        if has_mask(product):
             settings[_AUX_POINTER] = self.memory + self.places.masks[product.program, product.aux]
             settings[_AUX_LD] = _up(_result_shape(self.plan, product, rows)[1], _MASK_BITS)
         elif product.aux >= 0:
@@ -329,7 +326,7 @@ class PreparedProduct:
         """Algorithms for the first way to compute that has any."""
         for compute in _COMPUTE[self.product.compute]:
             self._describe(compute, settings)
-            found = self._heuristics()
+            found = self._heuristics(settings)
             if found:
                 return found
         product = self.product
@@ -348,16 +345,19 @@ class PreparedProduct:
             held = np.array([value], np.int64 if is_wide else np.int32)
             api.matmul_desc_set_attribute(self._description, attribute, held.ctypes.data, held.nbytes)
 
-    def _heuristics(self) -> tuple[Any, ...]:
+    def _heuristics(self, settings: Mapping[int, int]) -> tuple[Any, ...]:
+        """Algorithms for where the matrices lie. What the epilogue reads and writes is accessed as the result is."""
         api = self.library.api
+        beside = [settings[attribute] for attribute in (_BIAS_POINTER, _AUX_POINTER) if attribute in settings]
+        b, a, result = (_alignment(matrix.address) for matrix in self._matrices)
+        alignments = b, a, result, min([result, *map(_alignment, beside)])
         results = np.zeros(MOST_CANDIDATES, RESULT)
         count = np.zeros(1, np.int32)
         preference = api.matmul_preference_create()
         try:
             self._prefer(preference, _MAX_WORKSPACE_BYTES, np.array([WORKSPACE_BYTES], np.uint64))
-            b, a, result = self._matrices
-            for attribute, matrix in zip(_MIN_ALIGNMENT, (b, a, result, result), strict=True):
-                self._prefer(preference, attribute, np.array([_alignment(matrix.address)], np.uint32))
+            for attribute, alignment in zip(_MIN_ALIGNMENT, alignments, strict=True):
+                self._prefer(preference, attribute, np.array([alignment], np.uint32))
             in_a, in_b, out = self._layouts
             api.matmul_algo_get_heuristic(
                 self.library.handle, self._description, in_a, in_b, out, out, preference, MOST_CANDIDATES,
