@@ -36,6 +36,9 @@ INLINE void meet_grid(unsigned int *barrier) {
         __threadfence();
     }
     __syncthreads();
+#ifdef EMULATED
+    emulated::current->passed.team++;
+#endif
 }
 
 /* Called by every warp of the team. */

@@ -3,6 +3,9 @@
 #define NNC_EMULATED_CUDA_H
 
 #include <math.h>
+#include <string.h>
+
+#include <type_traits>
 #include <utility>
 
 #include "fibers.h"
@@ -38,12 +41,13 @@ static inline double2 make_double2(double x, double y) { return {x, y}; }
 
 static inline void __syncwarp(unsigned mask = 0xFFFFFFFFu, CALLER) {
     emulated::exchange(mask, 0, "__syncwarp", file, line);
+    emulated::current->passed.warp++;
 }
 static inline void __syncthreads(CALLER) {
-    emulated::wait_at(emulated::current->block->threads, "__syncthreads", file, line);
+    emulated::meet_block("__syncthreads", file, line);
 }
 static inline void emulated_cluster_barrier(CALLER) {
-    emulated::wait_at(emulated::now.cluster, "barrier.cluster", file, line);
+    emulated::meet_cluster("barrier.cluster", file, line);
 }
 static inline void __nanosleep(unsigned, CALLER) { emulated::sleep_a_little(file, line); }
 
@@ -85,18 +89,20 @@ static inline int __all_sync(unsigned mask, int truth, CALLER) { return __ballot
 
 /* ---- memory: one fiber runs at a time, so whatever it does is whole and seen by all -------------------------------- */
 
+#define ATOMIC template <class T> static inline __attribute__((no_sanitize("thread"), noinline)) T
 static inline void __threadfence() {}
 static inline void __threadfence_block() {}
-template <class T> static inline T atomicAdd(T *place, std::common_type_t<T> number) {
+ATOMIC atomicAdd(T *place, std::common_type_t<T> number) {
     const T before = *place;
     *place = before + number;
     return before;
 }
-template <class T> static inline T atomicExch(T *place, std::common_type_t<T> number) {
+ATOMIC atomicExch(T *place, std::common_type_t<T> number) {
     const T before = *place;
     *place = number;
     return before;
 }
+#undef ATOMIC
 template <class T> static inline T __ldg(const T *place) { return *place; }
 template <class T> static inline T __ldcg(const T *place) { return *place; }
 #define DYNAMIC_SHARED(name) char *const name = emulated::current->block->dynamic

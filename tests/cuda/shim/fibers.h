@@ -7,280 +7,80 @@
 #ifndef NNC_FIBERS_H
 #define NNC_FIBERS_H
 
+#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
 
+#if !defined(__x86_64__) && !defined(PLAIN_CONTEXTS)
+#define PLAIN_CONTEXTS /* ucontext, which makes a system call for each switch */
+#endif
+#ifdef PLAIN_CONTEXTS
+#include <ucontext.h>
+typedef ucontext_t context;
+#else
+typedef void *context; /* the stack, on which the registers lie */
+#endif
+
+#define HIDDEN __attribute__((visibility("hidden")))
 #define WARP_SIZE 32
 
 struct dim3 { unsigned x = 1, y = 1, z = 1; };
-static dim3 threadIdx, blockIdx, blockDim, gridDim; /* of the fiber that runs; x counts alone */
+extern HIDDEN dim3 threadIdx, blockIdx, blockDim, gridDim; /* of the fiber that runs; x counts alone */
 
 namespace emulated {
-
-enum { STACK_BYTES = 1 << 16, GUARD_BYTES = 1 << 12, MOST_FIBERS = 1 << 14, PATIENCE = 64 };
-
-/* ---- switching from one stack to another ------------------------------------------------------------------------- */
-
-#if defined(__x86_64__) && !defined(PLAIN_CONTEXTS)
-/* The registers that a call keeps lie on the stack, above them where to go on. */
-asm(R"(
-    .text
-    .hidden emulated_switch
-    .type emulated_switch, @function
-emulated_switch:
-    pushq %rbp
-    pushq %rbx
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
-    movq %rsp, (%rdi)
-    movq (%rsi), %rsp
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %rbx
-    popq %rbp
-    ret
-    .size emulated_switch, . - emulated_switch
-)");
-extern "C" __attribute__((visibility("hidden"))) void emulated_switch(void **from, void **to);
-typedef void *context;
-
-static void start_at(context *made, char *stack, void (*entry)()) {
-    void **top = (void **)(stack + STACK_BYTES) - 2;    /* after the return, as after a call: 8 below a multiple of 16 */
-    top[0] = (void *)entry, top[1] = nullptr;
-    *made = memset(top - 6, 0, 6 * sizeof(void *));
-}
-static void switch_to(context *from, context *to) { emulated_switch(from, to); }
-#else
-#include <ucontext.h>
-typedef ucontext_t context;
-
-static void start_at(context *made, char *stack, void (*entry)()) {
-    getcontext(made);
-    made->uc_stack.ss_sp = stack, made->uc_stack.ss_size = STACK_BYTES;
-    makecontext(made, entry, 0);
-}
-static void switch_to(context *from, context *to) { swapcontext(from, to); }
-#endif
-
-/* ---- who runs, and who waits for what ---------------------------------------------------------------------------- */
 
 /* A barrier: as many as `all` arrive, then all of them go on. */
 struct gate { unsigned opened, arrived, all; };
 
 struct warp {
     gate lanes;
-    const char *what, *file;    /* where the lanes that have arrived wait */
+    const char *what, *file; /* where the lanes that have arrived wait */
     int line;
-    uint64_t given[2][WARP_SIZE];   /* what the lanes give each other, at even and at odd openings */
+    uint64_t given[2][WARP_SIZE]; /* what the lanes give each other, at even and at odd openings */
 };
 
 struct block {
     gate threads;
     unsigned number;
-    char *statics, *dynamic;    /* its shared memory: of variables, while another block runs; of the launch */
+    char *statics, *dynamic; /* its shared memory: of variables, while another block runs; of the launch */
+    size_t dynamic_bytes;
 };
 
 enum state { RUNNING, WAITING, SLEEPING, RETURNED };
 
+/* Barriers that a fiber has passed: those of its warp, of its block, and of blocks that run together. */
+struct passed { uint32_t warp, block, team; };
+
 struct fiber {
     context registers;
     state is;
-    gate *at;           /* WAITING: for this gate to be opened once more than `opened` */
+    gate *at; /* WAITING: for this gate to be opened once more than `opened` */
     unsigned opened;
     const char *what, *file;
     int line;
     struct warp *warp;
     struct block *block;
     unsigned thread;
+    struct passed passed;
     char *stack;
 };
 
-struct launch {
-    void (*kernel)(void **);
-    void **arguments;
-    unsigned first, blocks, threads, alive, idle;   /* blocks from `first` on are alive; idle: sleeps since all else */
-    gate cluster;
-    context caller;
-    char message[4096];
-};
+enum { STACK_BYTES = 1 << 16 };
 
-static fiber fibers[MOST_FIBERS];
-static warp warps[MOST_FIBERS / WARP_SIZE];
-static block blocks[MOST_FIBERS / WARP_SIZE];
-static fiber *current;
-static launch now;
+extern HIDDEN fiber *current;
+
+HIDDEN void meet_block(const char *what, const char *file, int line);
+HIDDEN void meet_cluster(const char *what, const char *file, int line);
+HIDDEN void sleep_a_little(const char *file, int line);
+
+/* What each lane of the warp gives; all of them must call this from the same place. */
+HIDDEN const uint64_t *exchange(unsigned mask, uint64_t given, const char *what, const char *file, int line);
+
+/* End the launch with this message and a list of who waits where. */
+[[noreturn]] HIDDEN void fail(const char *text);
 
 /* Variables in shared memory lie in a section of their own, which is exchanged when another block runs. */
 #define SHARED_SECTION __attribute__((section("shared_of_block")))
-extern "C" __attribute__((visibility("hidden"))) char __start_shared_of_block[], __stop_shared_of_block[];
-static char keeps_the_section[16] __attribute__((section("shared_of_block"), used, aligned(16)));
-static size_t static_bytes() { return (size_t)(__stop_shared_of_block - __start_shared_of_block); }
-
-static bool can_run(const fiber &f) { return f.is == RUNNING || (f.is == WAITING && f.at->opened != f.opened); }
-
-static void run(fiber *next) {
-    fiber *self = current;
-    if (next->block != self->block) {
-        memcpy(self->block->statics, __start_shared_of_block, static_bytes());
-        memcpy(__start_shared_of_block, next->block->statics, static_bytes());
-    }
-    if (next->is != SLEEPING) now.idle = 0;
-    next->is = RUNNING;
-    current = next, threadIdx.x = next->thread, blockIdx.x = next->block->number;
-    switch_to(&self->registers, &next->registers);
-}
-
-/* ---- failures ---------------------------------------------------------------------------------------------------- */
-
-static bool same_place(const fiber &a, const fiber &b) {
-    return a.block == b.block && a.is == b.is && (a.is == RETURNED || (a.what == b.what && a.line == b.line));
-}
-
-/* One line for each group of neighbouring threads that wait at the same place. */
-static void describe(size_t length) {
-    const unsigned all = now.blocks * now.threads;
-    for (unsigned k = 0, end; k < all && length < sizeof now.message - 200; k = end) {
-        const fiber &f = fibers[k];
-        for (end = k + 1; end < all && same_place(fibers[end], f); end++) {}
-        length += (size_t)snprintf(now.message + length, sizeof now.message - length, "\n  block %u, threads %u to %u: ",
-                                   f.block->number, f.thread, fibers[end - 1].thread);
-        const char *name = f.file && strrchr(f.file, '/') ? strrchr(f.file, '/') + 1 : f.file;
-        if (f.is == RETURNED) length += (size_t)snprintf(now.message + length, 100, "returned");
-        else length += (size_t)snprintf(now.message + length, 150, "at %s (%s:%d)", f.what ? f.what : "?", name ? name : "?", f.line);
-    }
-}
-
-[[noreturn]] static void fail(const char *text) {
-    describe((size_t)snprintf(now.message, sizeof now.message, "%s", text));
-    switch_to(&current->registers, &now.caller);
-    __builtin_unreachable();
-}
-
-/* ---- waiting ----------------------------------------------------------------------------------------------------- */
-
-/* Let another fiber run; comes back when this one can. */
-static __attribute__((noinline)) void hand_over() {
-    const unsigned self = (unsigned)(current - fibers), all = now.blocks * now.threads;
-    const unsigned warp = self / WARP_SIZE * WARP_SIZE, block = self / now.threads * now.threads;
-    for (unsigned k = 1; k < WARP_SIZE; k++) {
-        fiber &f = fibers[warp + (self + k) % WARP_SIZE];
-        if (can_run(f)) return run(&f);
-    }
-    for (unsigned k = 0; k < now.threads; k++) {
-        fiber &f = fibers[block + (warp - block + WARP_SIZE + k) % now.threads];
-        if (can_run(f)) return run(&f);
-    }
-    for (unsigned k = 0; k < all; k++) {
-        fiber &f = fibers[(block + now.threads + k) % all];
-        if (can_run(f)) return run(&f);
-    }
-    if (now.idle++ < PATIENCE * all)
-        for (unsigned k = 1; k <= all; k++) {
-            fiber &f = fibers[(self + k) % all];
-            if (f.is == SLEEPING && &f == current) return (void)(f.is = RUNNING);
-            if (f.is == SLEEPING) return run(&f);
-        }
-    fail("no thread can go on");
-}
-
-static void wait_at(gate &g, const char *what, const char *file, int line) {
-    fiber *self = current;
-    self->what = what, self->file = file, self->line = line;
-    if (++g.arrived == g.all) {
-        g.arrived = 0, g.opened++;
-        return;
-    }
-    self->is = WAITING, self->at = &g, self->opened = g.opened;
-    hand_over();
-}
-
-/* What each lane of the warp gives; all of them must call this from the same place. */
-static const uint64_t *exchange(unsigned mask, uint64_t given, const char *what, const char *file, int line) {
-    warp &w = *current->warp;
-    current->what = what, current->file = file, current->line = line;
-    if (mask != 0xFFFFFFFFu) fail("a mask leaves out lanes of a warp");
-    if (w.lanes.arrived == 0) w.what = what, w.file = file, w.line = line;
-    else if (w.what != what || w.file != file || w.line != line) fail("lanes of a warp meet at different places");
-    uint64_t *all = w.given[w.lanes.opened % 2];
-    all[current->thread % WARP_SIZE] = given;
-    wait_at(w.lanes, what, file, line);
-    return all;
-}
-
-static void sleep_a_little(const char *file, int line) {
-    current->what = "__nanosleep", current->file = file, current->line = line;
-    current->is = SLEEPING;
-    hand_over();
-}
-
-/* ---- launching --------------------------------------------------------------------------------------------------- */
-
-static void thread_of_kernel() {
-    now.kernel(now.arguments);
-    current->is = RETURNED;
-    now.idle = 0;
-    if (--now.alive) hand_over();
-    switch_to(&current->registers, &now.caller);
-}
-
-static char *mapped(size_t bytes) {
-    void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? nullptr : (char *)memory;
-}
-
-/* Fibers for the blocks from now.first on. False where memory is lacking. */
-static bool prepare(size_t shared_bytes) {
-    for (unsigned b = 0; b < now.blocks; b++) {
-        const size_t statics = static_bytes();
-        char *memory = mapped(statics + shared_bytes + 128);
-        if (!memory) return false;
-        blocks[b] = {{0, 0, now.threads}, now.first + b, memory, memory + (statics + 127) / 128 * 128};
-        memset(memory, 0xFF, statics + shared_bytes + 128); /* what nobody has written is not a number */
-    }
-    for (unsigned k = 0; k < now.blocks * now.threads; k++) {
-        fiber &f = fibers[k];
-        if (!f.stack) {
-            char *memory = mapped(STACK_BYTES + GUARD_BYTES);
-            if (!memory || mprotect(memory, GUARD_BYTES, PROT_NONE)) return false;
-            f.stack = memory + GUARD_BYTES;
-        }
-        warps[k / WARP_SIZE].lanes = {0, 0, WARP_SIZE};
-        f.is = RUNNING, f.what = f.file = nullptr;
-        f.warp = &warps[k / WARP_SIZE], f.block = &blocks[k / now.threads], f.thread = k % now.threads;
-        start_at(&f.registers, f.stack, thread_of_kernel);
-    }
-    return true;
-}
-
-static void end_blocks(size_t shared_bytes) {
-    for (unsigned b = 0; b < now.blocks; b++) munmap(blocks[b].statics, static_bytes() + shared_bytes + 128);
-}
-
-/* All blocks of a launch, `together` of them alive at once. nullptr, or what went wrong. */
-extern "C" const char *emulated_launch(
-    void (*kernel)(void **), void **arguments, unsigned grid, unsigned threads, size_t shared_bytes, unsigned together) {
-    now.message[0] = 0;
-    if (grid == 0 || threads == 0 || threads % WARP_SIZE || threads > 1024) return "a launch of no blocks, or of broken warps";
-    if ((uint64_t)together * threads > MOST_FIBERS) return "more blocks together than the emulation holds";
-    gridDim.x = grid, blockDim.x = threads;
-    for (unsigned first = 0; first < grid && !now.message[0]; first += together) {
-        now.kernel = kernel, now.arguments = arguments, now.first = first, now.threads = threads, now.idle = 0;
-        now.blocks = grid - first < together ? grid - first : together;
-        now.alive = now.blocks * threads, now.cluster = {0, 0, now.alive};
-        if (!prepare(shared_bytes)) return "no memory for the threads of a launch";
-        current = fibers, threadIdx.x = 0, blockIdx.x = first;
-        memcpy(__start_shared_of_block, blocks[0].statics, static_bytes());
-        switch_to(&now.caller, &fibers[0].registers);
-        end_blocks(shared_bytes);
-    }
-    return now.message[0] ? now.message : nullptr;
-}
+extern "C" HIDDEN char __start_shared_of_block[], __stop_shared_of_block[];
 
 } // namespace emulated
 
