@@ -26,6 +26,7 @@ ELEMENT: Final = {
 
 _INFIX: Final = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _ESTIMATED: Final = {"div": "quotient_f32", "sqrt": "root_f32", "rsqrt": "inverse_root_f32"}    # of `quotients.h`
+_LEAST_ADDED, _MOST_ADDED = 1e-9, 1e9     # to a root that is divided by
 _TRUTH: Final = {"and": "and_mask", "or": "or_mask", "not": "not_mask"}
 # Functions of `vector.h` and `vector_math.h`, each called as the operator and the lanes it takes: `exp_f32`.
 _FUNCTIONS: Final = frozenset({
@@ -112,6 +113,10 @@ class ExpressionPrinter:
         if term.op == "var":
             return names[str(term.value)]
         args = [done[arg] for arg in term.args]
+        if dtype == "float32" and (found := _sum_with_root(term)) is not None:
+            a, (x, c) = done[term.args[0]], found
+            operands = (converted(a, dtype), converted(done[x], dtype), splat(c, dtype))
+            return Typed(f"quotient_by_root_f32({', '.join(operand.text for operand in operands)})", dtype)
         if term.op == "where":
             chosen = converted(args[0], "bool").text
             a, b = (converted(arg, dtype).text for arg in args[1:])
@@ -119,6 +124,8 @@ class ExpressionPrinter:
         if term.op in _TRUTH:
             return Typed(f"{_TRUTH[term.op]}({', '.join(converted(arg, 'bool').text for arg in args)})", "bool")
         operands = [converted(arg, dtype) for arg in args]
+        if dtype == "bool":     # truths are compared as 0 and 1: a mask is 0 or -1
+            dtype, operands = "int32", [converted(operand, "int32") for operand in operands]
         if dtype == "float32" and term.op in _ESTIMATED:
             call = f"{_ESTIMATED[term.op]}({', '.join(operand.text for operand in operands)})"
             return Typed(call, dtype)
@@ -127,11 +134,21 @@ class ExpressionPrinter:
             return self._wrapped(Typed(f"{left.inner} {_INFIX[term.op]} {right.inner}", dtype, is_atom=False))
         assert term.op in _FUNCTIONS, term.op
         call = f"{term.op}_{lane_suffix(dtype)}({', '.join(operand.text for operand in operands)})"
-        return Typed(call, "bool" if term.op in PREDICATES else dtype)
+        return Typed(call, "bool") if term.op in PREDICATES else self._wrapped(Typed(call, dtype))
 
     def _wrapped(self, value: Typed) -> Typed:
         """uint8 has lanes of 32 bits, but its arithmetic wraps at 8."""
         return Typed(f"{value.inner} & 255", "uint8", is_atom=False) if value.dtype == "uint8" else value
+
+
+def _sum_with_root(term: Expr) -> tuple[Expr, float] | None:
+    """x and c of a quotient a / (sqrt(x) + c), for a number c that `quotients.h` serves."""
+    if term.op != "div" or term.args[1].op != "add":
+        return None
+    root, number = sorted(term.args[1].args, key=lambda arg: arg.op == "const")
+    if root.op != "sqrt" or number.op != "const" or not _LEAST_ADDED <= float(number.value or 0) <= _MOST_ADDED:
+        return None
+    return root.args[0], float(number.value or 0)
 
 
 @memo

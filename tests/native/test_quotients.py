@@ -48,6 +48,12 @@ def test_quotients(target: Target) -> None:
     assert largest_error(called(target, "quotient", a, b), a.astype(np.float64) / b) <= 1.6
 
 
+def test_quotients_by_a_root_and_a_number(target: Target) -> None:
+    a = np.resize(np.float32([1, -3, 0.7, 1e-3, 5e4]), NORMAL.shape)
+    exact = a.astype(np.float64) / (np.sqrt(NORMAL.astype(np.float64)) + np.float64(np.float32(1e-7)))
+    assert largest_error(called(target, "quotient_by_root", a, NORMAL), exact) <= 3.5
+
+
 def test_what_the_estimates_cannot_serve_is_exact(target: Target) -> None:
     ones = np.ones_like(STRANGE)
     with np.errstate(all="ignore"):
@@ -56,3 +62,5 @@ def test_what_the_estimates_cannot_serve_is_exact(target: Target) -> None:
         np.testing.assert_allclose(called(target, "quotient", ones, STRANGE)[keep], (1 / STRANGE)[keep], rtol=2e-7)
         np.testing.assert_allclose(called(target, "root", STRANGE), np.sqrt(STRANGE), rtol=2e-7)
         np.testing.assert_allclose(called(target, "inverse_root", STRANGE), 1 / np.sqrt(STRANGE), rtol=3e-7)
+        sums = np.sqrt(STRANGE) + np.float32(1e-7)
+        np.testing.assert_allclose(called(target, "quotient_by_root", ones, STRANGE), ones / sums, rtol=5e-7)
