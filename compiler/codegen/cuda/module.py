@@ -1,0 +1,198 @@
+"""A plan as one CUDA file: `print_cuda_module` gives its text and what a session must know to launch it.
+
+The steps' functions are those that a processor would run, printed for vectors of 32 lanes: a warp is such a vector,
+and a worker. A phase, the calls between two barriers, is one kernel; all phases of a program, batch after batch, are
+another one, whose warps meet where a phase ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ...plan import ROWS_FEED, Plan, Program, Step
+from ..calls import Call, Piece, comment, note_of, noted
+from ..entries import row_bytes
+from ..functions import Functions, addresses
+from ..maps import map_calls
+from ..module import Feed
+from ..names import plainly_named
+from ..phases import PIECE_ALIGNMENT, Phase, phases_of, place_pieces
+from ..source import Source
+from ..target import WARP
+from .products import matmul_cuda_calls
+from .records import CudaModule, CudaProgram, Launch, LibraryProduct
+
+_HEADERS = ("warp.cuh", "warp_math.cuh", "philox.cuh", "share.cuh", "rows.cuh", "product.cuh", "team.cuh")
+_KERNEL = 'extern "C" __global__ void __launch_bounds__(WARPS * LANES)'
+_OF_PHASE = "const struct memory m, const struct worker worker, const long rows"
+_NO_PRODUCTS: Mapping[tuple[str, int], LibraryProduct] = {}
+
+
+def print_cuda_module(plan: Plan, library: Mapping[tuple[str, int], LibraryProduct] = _NO_PRODUCTS) -> CudaModule:
+    """The whole plan; products in `library`, by program and number of the step, are left to a library.
+
+    Requires: `verify_plan(plan)` passes.
+    """
+    return _ModulePrinter(plan, library).module()
+
+
+@dataclass(frozen=True, slots=True)
+class _Printed:
+    """A program's text and record; scratch_bytes: for each warp."""
+
+    text: str
+    program: CudaProgram
+
+
+class _ModulePrinter:
+    def __init__(self, plan: Plan, library: Mapping[tuple[str, int], LibraryProduct]) -> None:
+        self.plan, self.library = plan, library
+        self.functions = Functions()
+        self.piece_bytes = self.scratch_bytes = self.shared_bytes = 0
+
+    def module(self) -> CudaModule:
+        calls = [self._calls(program) for program in self.plan.programs]
+        for call in (call for each in calls for call in each):
+            self.scratch_bytes = max(self.scratch_bytes, -(-call.scratch_bytes // PIECE_ALIGNMENT) * PIECE_ALIGNMENT)
+            self.shared_bytes = max(self.shared_bytes, call.shared_bytes)
+        printed = [self._program(program, own) for program, own in zip(self.plan.programs, calls, strict=True)]
+        text = "".join([self._head(), *self.functions.definitions(), *(each.text for each in printed)])
+        programs = tuple([each.program for each in printed])
+        return CudaModule(text, programs, self.piece_bytes, self.scratch_bytes, self.shared_bytes)
+
+    # --- calls ------------------------------------------------------------------------------------------------------
+    def _calls(self, program: Program) -> list[Call]:
+        calls: list[Call] = []
+        for number, step in enumerate(program.steps):
+            calls += noted(self._step_calls(step, number), note_of(step, program))
+        return calls
+
+    def _step_calls(self, step: Step, number: int) -> list[Call]:
+        step = plainly_named(step)
+        if step.kernel == "matmul":
+            return matmul_cuda_calls(self.plan, step, number, WARP)
+        return map_calls(self.plan, step, number, WARP)
+
+    # --- the file ---------------------------------------------------------------------------------------------------
+    def _head(self) -> str:
+        source = Source()
+        source.line(f"/* {comment(self.plan.model)}: batches of at most {self.plan.batch_size}, for {WARP.name}.")
+        source.all(_INTRODUCTION)
+        for header in _HEADERS:
+            source.line(f'#include "{header}"')
+        source.all(_MEMORY)
+        source.line(f"#define SCRATCH_BYTES {self.scratch_bytes} /* for each warp */")
+        source.line()
+        return str(source)
+
+    def _program(self, program: Program, calls: Sequence[Call]) -> _Printed:
+        """The program's phases as functions, each as a kernel, and the kernel of them all."""
+        phases = phases_of(calls)
+        offsets, size = place_pieces(phases)
+        self.piece_bytes = max(self.piece_bytes, size)
+        source = Source()
+        self._gathering(source, program)
+        launches = [Launch(f"{program.name}_0", self.plan.batch_size)]
+        for number, phase in enumerate(phases, 1):
+            self._phase(source, f"{program.name}_phase_{number}", phase, offsets)
+            launches.append(Launch(f"{program.name}_{number}", _warps(phase)))
+        for number in range(len(launches)):
+            self._kernel(source, program, number, number == len(phases))
+        self._resident(source, program, len(phases))
+        feeds = [(name, self.plan.buffers[id]) for name, id in program.feeds if name != ROWS_FEED]
+        fed = tuple([Feed(name, row_bytes(buffer)) for name, buffer in feeds])
+        return _Printed(str(source), CudaProgram(program.name, fed, tuple(launches), f"{program.name}_resident"))
+
+    def _gathering(self, source: Source, program: Program) -> None:
+        """Phase 0: a batch is put where the program reads it."""
+        parameters = f"{_OF_PHASE}, const struct feed *feeds, const int64_t *numbers"
+        with source.block(f"INLINE void {program.name}_phase_0({parameters})"):
+            number = 0
+            for name, id in program.feeds:
+                offset = self.plan.buffers[id].offset
+                if name == ROWS_FEED:
+                    source.line(
+                        f"if (worker.thread == 0) store_f64((double *)(m.work + {offset}), all_f64((double)rows), 1);"
+                    )
+                    continue
+                source.line(
+                    f"take_rows(m.work + {offset}, feeds[{number}].data, feeds[{number}].stride, "
+                    f"{row_bytes(self.plan.buffers[id])}, numbers, share_of(rows, worker));  /* {comment(name)} */"
+                )
+                number += 1
+        source.line()
+
+    def _phase(self, source: Source, name: str, phase: Phase, offsets: Mapping[Piece, int]) -> None:
+        """What one warp does alone, chain after chain on another one, then what all share."""
+        with source.block(f"INLINE void {name}({_OF_PHASE})"):
+            for number, chain in enumerate(phase.chains()):
+                with source.block(f"if (worker.thread == {number} % worker.threads)"):
+                    for call in chain:
+                        self._call(source, call, "alone(worker)", offsets)
+                        source.line("settle();")
+            for call in phase.calls:
+                if call.is_shared:
+                    self._call(source, call, "worker", offsets)
+        source.line()
+
+    def _call(self, source: Source, call: Call, whom: str, offsets: Mapping[Piece, int]) -> None:
+        if call.note:
+            source.line(f"/* {comment(call.note)} */")
+        arguments = ", ".join([whom, "rows", *addresses(self.plan, call, offsets)])
+        source.line(f"{self.functions.name_of(call)}({arguments});")
+
+    def _kernel(self, source: Source, program: Program, number: int, is_last: bool) -> None:
+        head = f"{_KERNEL} {program.name}_{number}(struct memory m, struct job *job, long rows)"
+        with source.block(head):
+            fed = ", job->feeds, job->numbers + job->first" if number == 0 else ""
+            source.line(f"{program.name}_phase_{number}(m, this_warp(m.scratch, SCRATCH_BYTES), rows{fed});")
+            if is_last:
+                source.line("if (blockIdx.x == 0 && threadIdx.x == 0) job->first += rows;")
+        source.line()
+
+    def _resident(self, source: Source, program: Program, phases: int) -> None:
+        head = f"{_KERNEL} {program.name}_resident(struct memory m, struct job *job, long)"
+        with source.block(head):
+            source.line("const struct worker worker = this_warp(m.scratch, SCRATCH_BYTES);")
+            source.line("const struct team team = {job->barrier};")
+            with source.block("for (long first = 0; first < job->count; first += job->batch)"):
+                source.line("const long left = job->count - first, rows = left < job->batch ? left : job->batch;")
+                source.line(f"{program.name}_phase_0(m, worker, rows, job->feeds, job->numbers + first);")
+                source.line("meet(&team);")
+                for number in range(1, phases + 1):
+                    source.line(f"{program.name}_phase_{number}(m, worker, rows);")
+                    source.line("meet(&team);")
+        source.line()
+
+
+def _warps(phase: Phase) -> int:
+    """How many warps a phase can keep busy."""
+    return max([len(phase.chains()), *(call.parts for call in phase.calls)])
+
+
+_INTRODUCTION = """
+ *
+ * Each step of the plan is one function, or a few. A phase calls those that need not wait for one another; every warp
+ * runs it and does its share. Each phase is a kernel, and all phases of a program, batch after batch, are another.
+ */
+""".strip("\n").splitlines()
+
+_MEMORY = """
+/* What a run works in: variables and constants, the rest of the plan's arena, what steps need beside it, and what each
+ * warp needs for itself. Every address is the plan's. */
+struct memory { char *fixed, *work, *pieces, *scratch; };
+
+/* One sample after another, `stride` bytes apart. */
+struct feed { const char *data; int64_t stride; };
+
+/* What a call does: `count` samples of the feeds by number, `batch` at a time. `first`: how many are done, where a
+ * phase is a kernel. `barrier`: of a team. */
+struct job {
+    const struct feed *feeds;
+    const int64_t *numbers;
+    int64_t first, count, batch;
+    unsigned int *barrier;
+};
+
+""".removeprefix("\n").splitlines()
