@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from .expr import Expr, variables
+from .expr import OPERATORS, PREDICATES, Expr, variables, walk
 from .kernels import FusedProgram, FusedPrograms, reads, writes
 from .plan import Body, Reduction, Statement, Step
-from .types import BATCH, INTEGER_DTYPES, ITEM_SIZE, Dim, Shape, TensorType
+from .types import BATCH, FLOAT_DTYPES, INTEGER_DTYPES, ITEM_SIZE, Dim, Shape, TensorType
 
 ROW_KINDS: Final = frozenset({"sum", "max", "min", "argmax"})
 REDUCERS: Final = frozenset({"sum", "max", "min"})
 LARGEST_STREAM: Final = 2**32
+# dtype -> its operators: whole numbers have what compares and counts, bool what compares and chooses
+OPERATORS_OF: Final[dict[str, frozenset[str]]] = {
+    **dict.fromkeys(FLOAT_DTYPES, frozenset(OPERATORS)),
+    **dict.fromkeys(
+        INTEGER_DTYPES,
+        PREDICATES | {"add", "sub", "mul", "maximum", "minimum", "neg", "abs", "sign", "square", "where"},
+    ),
+    "bool": PREDICATES | {"where"},
+}
 
 
 class Unsound(Exception):  # noqa: N818 - it never leaves this package
@@ -135,10 +144,14 @@ def _check_statement(statement: Statement, space: Shape, shapes: dict[str, Shape
     name = statement.name
     require(name.isidentifier() and name not in shapes, f"the name `{name[:40]}` is taken or none")
     require(statement.dtype in ITEM_SIZE, f"`{name}` has no dtype of ours")
+    for term in walk(statement.expr):
+        known = not term.args or term.op in OPERATORS_OF[statement.dtype]
+        require(known, f"`{name}` is {statement.dtype}, which has no `{term.op}`")
     shape = _shape_of(statement.expr, shapes)
     if statement.kind != "map":
         require(statement.kind in ROW_KINDS, f"there is no statement `{statement.kind[:40]}`")
         require(rows and space != (), f"`{name}` reduces rows where there are none")
+        require(statement.dtype != "bool", f"`{name}` reduces rows of bool")
         require(not (len(space) == 1 and space[0] == BATCH), f"`{name}` reduces the batch as if it were a row")
         shape = (*shape[:-1], 1) if shape else ()
     shapes[name] = shape
@@ -173,7 +186,7 @@ def _check_reduction(
     reduction: Reduction, step: Step, shapes: Mapping[str, Shape], operands: Operands, types: Sequence[TensorType]
 ) -> None:
     require(reduction.operator in REDUCERS, f"there is no reduction `{reduction.operator[:40]}`")
-    require(reduction.dtype in ITEM_SIZE, "a reduction has no dtype of ours")
+    require(reduction.dtype in FLOAT_DTYPES, "a reduction is of floats")
     require(reduction.axes in ("all", "leading"), "a reduction is over all axes or over the leading ones")
     require(reduction.expr.op == "var", "what is reduced is a name")
     if step.kernel == "matmul" and str(reduction.expr.value) == "b":

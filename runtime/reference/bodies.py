@@ -13,7 +13,7 @@ from .arena import is_contiguous, is_same_view, may_overlap
 from .code import Code, Instruction, Value, Varies
 from .elementary import expand
 
-BITS = {1: "int8", 4: "int32", 8: "int64"}   # item size -> the whole number of as many bits
+BITS = {1: "uint8", 4: "int32", 8: "int64"}   # item size -> the whole number of as many bits
 
 
 def write_code(
@@ -178,7 +178,7 @@ class _Writer:
     def _where(self, condition: int, a: int, b: int, dtype: str) -> int:
         """By bit masks: NumPy's masked copy takes 2 ns an element, six times as long, and would need `a` kept apart.
 
-        The mask is -1, all bits, where the condition holds; for a zero `a` it is -1 where it does not.
+        The mask has all bits where the condition holds; for a zero `a` where it does not.
         """
         if self.is_constant(a, 1.0) and self.is_constant(b, 0.0):
             return self.convert(condition, dtype)

@@ -18,7 +18,7 @@ from random_models import programs_of as programs_of_network
 from test_fuse import SPECS, TOWER
 
 from nnc.compiler.bounds import input_bounds
-from nnc.compiler.expr import const, var
+from nnc.compiler.expr import apply, const, exp, var, where
 from nnc.compiler.network import Network
 from nnc.compiler.options import Choice
 from nnc.compiler.plan import Body, Buffer, Plan, Program, Statement, Step
@@ -293,9 +293,29 @@ def with_statement(statement: Statement) -> Plan:
     (Statement("t9", "sum", var("acc")), "rows where there are none"),
     (Statement("t9", "map", var("acc"), "complex64"), "dtype"),
     (Statement("t9", "map", const(1) + var("b")), "not defined"),
+    (Statement("t9", "map", exp(var("acc")), "int32"), "`t9` is int32, which has no `exp`"),
+    (Statement("t9", "map", 1 + where(var("acc") / 2 > 0, 1, 0), "int64"), "int64, which has no `div`"),
+    (Statement("t9", "map", apply("not", var("acc") + 1), "bool"), "bool, which has no `add`"),
 ])  # fmt: skip
 def test_statements_that_make_no_sense_are_refused(statement: Statement, words: str) -> None:
     assert words in refused(with_statement(statement))
+
+
+def test_what_no_runtime_reduces_is_refused() -> None:
+    number, step = next((k, s) for k, s in enumerate(DIGITS_PLAN.program("train_step").steps) if s.reductions)
+    whole = replace(step.reductions[0], dtype="int32")
+    changed = with_step(DIGITS_PLAN, "train_step", number, lambda s: replace(s, reductions=(whole,)))
+    assert "a reduction is of floats" in refused(changed)
+    predict = DIGITS_PLAN.program("predict")
+    number = next(k for k, s in enumerate(predict.steps) if any(t.kind == "max" for t in s.body.statements))
+    truths = Statement("t9", "max", const(1), "bool")
+    changed = with_step(
+        DIGITS_PLAN,
+        "predict",
+        number,
+        lambda s: replace(s, body=replace(s.body, statements=(truths, *s.body.statements))),
+    )
+    assert "rows of bool" in refused(changed)
 
 
 def test_stores_to_what_is_fed_constant_or_of_another_shape_are_refused() -> None:

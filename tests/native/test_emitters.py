@@ -14,12 +14,9 @@ from nnc.compiler.codegen.expressions import SUFFIX, VECTOR, ExpressionPrinter, 
 from nnc.compiler.codegen.module import _HEADERS
 from nnc.compiler.expr import OPERATORS, PREDICATES, apply, var
 from nnc.compiler.types import FLOAT_DTYPES, ITEM_SIZE
-from nnc.compiler.verify_steps import REDUCERS, ROW_KINDS
+from nnc.compiler.verify_steps import OPERATORS_OF, REDUCERS, ROW_KINDS
 from nnc.runtime.native.cache import compile_library
 from nnc.runtime.native.toolchain import find_toolchain
-
-# Integers have what compares and counts; the functions of real numbers are of floats alone.
-OF_INTEGERS = PREDICATES | {"add", "sub", "mul", "maximum", "minimum", "neg", "abs", "sign", "square", "where"}
 
 
 @pytest.mark.skipif(find_toolchain().toolchain is None, reason=find_toolchain().reason)
@@ -27,7 +24,7 @@ def test_every_operator_reduction_and_conversion_is_in_the_headers() -> None:
     """Printed as for a plan and compiled: the compiler refuses functions that are declared nowhere."""
     lines = [f'#include "{header}"' for header in _HEADERS]
     for dtype, (operator, count) in product(ITEM_SIZE, OPERATORS.items()):
-        if dtype in FLOAT_DTYPES or (dtype != "bool" and operator in OF_INTEGERS) or operator in ("and", "or", "not"):
+        if operator in OPERATORS_OF[dtype]:
             names = {name: Typed(name, dtype) for name in "xyz"[:count]}
             value = ExpressionPrinter(lambda name, kind, text: None).value(
                 apply(operator, *map(var, names)), dtype, names

@@ -16,6 +16,7 @@ from nnc.compiler.ops import philox
 from nnc.compiler.ops.scalar import evaluate
 from nnc.compiler.plan import Reduction, Statement
 from nnc.compiler.types import BATCH
+from nnc.compiler.verify_steps import OPERATORS_OF
 from nnc.runtime.native.session import NativeRuntime
 from nnc.runtime.native.toolchain import find_toolchain
 from nnc.runtime.reference import ReferenceRuntime, steps, tiles
@@ -375,6 +376,28 @@ def test_every_operator_means_what_the_table_says(dtype: str) -> None:
         np.testing.assert_allclose(result, expected, rtol=3e-6 if dtype == "float32" else 1e-14, err_msg=operator)
         if operator in ("where", "neg", "maximum", "abs"):
             np.testing.assert_array_equal(np.signbit(result), np.signbit(expected), err_msg=operator)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", "bool"])
+def test_every_operator_of_whole_numbers_and_truths(dtype: str) -> None:
+    """Each by itself, and each on what some others give: uint8 wraps at 256, true is more than false."""
+    values = {"bool": [0, 1], "uint8": [0, 1, 2, 100, 255]}.get(dtype, [0, 1, -1, 7, -40, 90])
+    grid = np.array(np.meshgrid(values, values, values)).reshape(3, -1).T.astype(dtype)
+    plan = PlanMaker(batch_size=len(grid))
+    feeds = {name: plan.feed(name, 1, dtype=dtype) for name in "xyz"}
+    single = {name: apply(name, *map(var, "xyz"[: OPERATORS[name]])) for name in sorted(OPERATORS_OF[dtype])}
+    nested = {
+        f"{outer} {inner}": apply(outer, *[value, Y, Z][: OPERATORS[outer]])
+        for inner, value in single.items() if inner in ("neg", "square", "gt") for outer in single
+    }  # fmt: skip
+    exprs = single | nested
+    for name, expr in exprs.items():
+        out = plan.result(name, BATCH, 1, dtype="bool" if expr.op in PREDICATES else dtype)
+        plan.step("map", (BATCH, 1), body(feeds, (Statement("r", "map", expr, dtype),), {out: var("r")}))
+    data = {name: np.ascontiguousarray(grid[:, k : k + 1]) for k, name in enumerate("xyz")}
+    results = run(plan.session(**data), *range(len(grid)))
+    for name, expr in exprs.items():
+        np.testing.assert_array_equal(results[name], evaluate(expr, data, dtype), err_msg=name)
 
 
 def test_an_operand_with_gaps_is_read_from_disk_order() -> None:
