@@ -202,5 +202,6 @@ def _output(command: list[str]) -> _Output:
     lines = ending.output.splitlines() or [""]
     if ending.exit_code == 0:
         return _Output(lines[0])
-    telling = next((line for line in lines if "error" in line.lower()), lines[0])
-    return _Output(lines[0], telling.strip() or f"it ends with exit code {ending.exit_code}")
+    telling = next((line.strip() for line in lines if "error" in line.lower()), "")
+    ended = f"it ends with exit code {ending.exit_code}"
+    return _Output(lines[0], telling or f"{ended}: {lines[0].strip()}".removesuffix(": "))

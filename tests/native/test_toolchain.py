@@ -92,6 +92,25 @@ def test_no_other_is_tried_in_place_of_cc(tmp_path: Path, monkeypatch: pytest.Mo
     assert raised.value.exit_code == 4
 
 
+@pytest.mark.parametrize(
+    ("says", "reason"),
+    [
+        ("echo 'false 9.1'; exit 1", "it ends with exit code 1: false 9.1"),    # as coreutils' false does
+        ("exit 3", "it ends with exit code 3"),
+        ("echo usage; echo '  fatal error: no input' >&2; exit 1", "fatal error: no input"),
+        ("exit 0", "it makes no library"),
+    ],
+)
+def test_what_is_no_compiler_is_told_from_one(
+    says: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "none"
+    path.write_text(f"#!/bin/sh\n{says}\n")
+    path.chmod(0o755)
+    monkeypatch.setenv("CC", str(path))
+    assert find_toolchain().problems == (f"{path}: {reason}",)
+
+
 def test_no_answer_is_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toolchain, "PROBE_TIMEOUT_SECONDS", 0.2)
     monkeypatch.setenv("CC", str(install(tmp_path / "bin", "slow", "exec sleep 5")))
