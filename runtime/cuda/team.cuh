@@ -18,7 +18,7 @@ struct team { unsigned int *barrier; };
 /* All blocks of a cluster. */
 INLINE void meet_cluster(void) {
 #ifdef EMULATED
-    emulated_cluster_barrier();
+    emulated::meet_cluster("meet_cluster", __builtin_FILE(), __builtin_LINE());
 #else
     asm volatile("barrier.cluster.arrive.release.aligned;\n\tbarrier.cluster.wait.acquire.aligned;" ::: "memory");
 #endif
@@ -37,7 +37,7 @@ INLINE void meet_grid(unsigned int *barrier) {
     }
     __syncthreads();
 #ifdef EMULATED
-    emulated::current->passed.team++;
+    emulated::has_met_the_grid();
 #endif
 }
 

@@ -87,7 +87,7 @@ class Kernels:
 def _passed(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return ctypes.c_void_p(value.ctypes.data)
-    return ctypes.c_int64(value) if isinstance(value, int | np.integer) else value
+    return ctypes.c_int64(int(value)) if isinstance(value, int | np.integer) else value
 
 
 @cache

@@ -40,14 +40,10 @@ static inline double2 make_double2(double x, double y) { return {x, y}; }
 #define CALLER const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 static inline void __syncwarp(unsigned mask = 0xFFFFFFFFu, CALLER) {
-    emulated::exchange(mask, 0, "__syncwarp", file, line);
-    emulated::current->passed.warp++;
+    emulated::meet_warp(mask, "__syncwarp", file, line);
 }
 static inline void __syncthreads(CALLER) {
     emulated::meet_block("__syncthreads", file, line);
-}
-static inline void emulated_cluster_barrier(CALLER) {
-    emulated::meet_cluster("barrier.cluster", file, line);
 }
 static inline void __nanosleep(unsigned, CALLER) { emulated::sleep_a_little(file, line); }
 

@@ -68,8 +68,10 @@ enum { STACK_BYTES = 1 << 16 };
 
 extern HIDDEN fiber *current;
 
+HIDDEN void meet_warp(unsigned mask, const char *what, const char *file, int line);
 HIDDEN void meet_block(const char *what, const char *file, int line);
 HIDDEN void meet_cluster(const char *what, const char *file, int line);
+HIDDEN void has_met_the_grid(); /* said by a barrier that is made of atomic words */
 HIDDEN void sleep_a_little(const char *file, int line);
 
 /* What each lane of the warp gives; all of them must call this from the same place. */
