@@ -9,7 +9,7 @@ from math import prod
 from .builder import Builder
 from .expanding import Use, expand_layers
 from .expr import square, var
-from .graph import Adaptation, Graph, Variable
+from .graph import ACCUMULATOR, Adaptation, Graph, Variable
 from .ops.elementwise import sum_to
 from .options import Choice
 from .types import Shape, TensorType
@@ -52,7 +52,7 @@ def lower_adaptation(variables: Mapping[str, Variable], uses: tuple[Use, ...]) -
     accumulators = []
     for name, total in sums.items():
         type = builder.type(total)
-        accumulators.append(Variable(name, TensorType("float64", type.shape), "accumulator", Choice("zeros")))
+        accumulators.append(Variable(name, TensorType("float64", type.shape), ACCUMULATOR, Choice("zeros")))
         before = builder.add("variable", name=name, type=type)
         builder.update((name,), (before, total), (_ADD,))
     depths = _depths(uses)

@@ -7,11 +7,13 @@ Grown with `builder.Builder`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from .expr import Expr
 from .options import Choice
 from .types import TensorType
 
+ACCUMULATOR: Final = "accumulator"  # the role of a variable that adds up what a report needs
 Attrs = tuple[tuple[str, object], ...]
 
 

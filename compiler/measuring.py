@@ -7,7 +7,7 @@ from .expr import Expr, rename, var
 from .formulas.definition import Metric
 from .formulas.losses import LOSSES
 from .formulas.metrics import class_numbers, metric_for
-from .graph import Variable
+from .graph import ACCUMULATOR, Variable
 from .network import Network
 from .options import Choice, OutputConfig
 from .types import TensorType
@@ -43,7 +43,7 @@ def add_sums(
 
     is_updated: false for a program that does not measure this; its accumulators are the same.
     """
-    made = [Variable(f"sum.{name}.{k}", builder.type(n), "accumulator", Choice("zeros")) for k, n in enumerate(nodes)]
+    made = [Variable(f"sum.{name}.{k}", builder.type(n), ACCUMULATOR, Choice("zeros")) for k, n in enumerate(nodes)]
     if not is_updated:
         return tuple(made)
     before = [builder.add("variable", name=variable.name, type=variable.type) for variable in made]

@@ -14,7 +14,7 @@ from nnc.grammar.diagnostics import Diagnostic, NncError
 
 from .expr import variables
 from .formulas.initializers import INITIALIZERS
-from .graph import Term, Variable
+from .graph import ACCUMULATOR, Term, Variable
 from .options import PRECISIONS, Choice
 from .plan import ROWS_FEED, Buffer, Plan, Program
 from .types import BATCH, FLOAT_DTYPES, ITEM_SIZE, TensorType
@@ -23,7 +23,7 @@ from .verify_memory import MemoryCheck, Region, has_gaps_or_overlaps, region
 from .verify_steps import Unsound, check_step, check_type, require
 
 KINDS: Final = frozenset({"variable", "input", "constant", "temporary"})
-ROLES: Final = frozenset({"weight", "statistic", "slot", "scalar", "accumulator"})
+ROLES: Final = frozenset({"weight", "statistic", "slot", "scalar", ACCUMULATOR})
 TERM_KINDS: Final = frozenset({"loss", "metric", "regularizer"})
 MEASURES: Final = frozenset({"", "confusion", "auc"})
 PROGRAMS: Final = frozenset({"predict", "evaluate_step", "train_step", "adapt_step"})
@@ -180,7 +180,7 @@ def _check_reports(plan: Plan) -> None:
     scored = {name: plan.buffers[id].type for program in evaluated for name, id in program.fetches}
     for term in plan.terms:
         require(term.kind in TERM_KINDS and isfinite(term.weight), f"the term `{term.name[:60]}` is of no known kind")
-        known = all(roles.get(name) == "accumulator" for name in term.accumulators)
+        known = all(roles.get(name) == ACCUMULATOR for name in term.accumulators)
         require(known, f"the term `{term.name[:60]}` reads what is no accumulator")
         names = {f"a{k}" for k in range(len(term.accumulators))} | {"rows"}
         read = {*variables(term.finish), *(variables(term.counted) if term.counted is not None else ())}
@@ -189,7 +189,7 @@ def _check_reports(plan: Plan) -> None:
     for adaptation in plan.adaptations:
         for name, role in (
             (adaptation.mean, "statistic"), (adaptation.variance, "statistic"),
-            (adaptation.mean_sum, "accumulator"), (adaptation.variance_sum, "accumulator"),
+            (adaptation.mean_sum, ACCUMULATOR), (adaptation.variance_sum, ACCUMULATOR),
         ):  # fmt: skip
             require(roles.get(name) == role, f"the statistics of `{adaptation.layer[:60]}` are no variables")
         require(adaptation.elements_per_row >= 1, f"`{adaptation.layer[:60]}` counts no elements")

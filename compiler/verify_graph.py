@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .expr import variables
-from .graph import Graph, Programs, Variable
+from .graph import ACCUMULATOR, Graph, Programs, Variable
 from .ops import OPS
 from .ops.elementwise import OPERAND_NAMES, broadcast_shapes
 
@@ -16,7 +16,7 @@ def verify_programs(programs: Programs) -> None:
         verify_graph(graph, by_name)
     for term in programs.terms:
         for name in term.accumulators:
-            assert by_name[name].role == "accumulator", (term, name)
+            assert by_name[name].role == ACCUMULATOR, (term, name)
 
 
 def verify_graph(graph: Graph, by_name: dict[str, Variable]) -> None:

@@ -14,12 +14,12 @@ from typing import Final
 
 import numpy as np
 
+from nnc.compiler.graph import ACCUMULATOR
 from nnc.compiler.options import Choice, TrainConfig
 from nnc.compiler.plan import Buffer
 from nnc.grammar.diagnostics import Diagnostic, DivergedError
 from nnc.runtime.protocol import Array, Rows, Session
 
-from .metrics import ACCUMULATOR
 from .state import all_variables, write_all
 
 _LEAST_SECONDS: Final = 2.0    # between two copies

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nnc.compiler.graph import Term
+from nnc.compiler.graph import ACCUMULATOR, Term
 from nnc.compiler.ops.scalar import evaluate
 from nnc.runtime.protocol import Array, Session
 
 from .scores import Scores
 
-ACCUMULATOR = "accumulator"
 TABLE = "confusion"
 
 

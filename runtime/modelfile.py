@@ -21,13 +21,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from nnc.compiler.graph import ACCUMULATOR
 from nnc.compiler.options import OutputConfig, TrainConfig, Value
 from nnc.compiler.plan import Plan
 from nnc.grammar.diagnostics import DataError, Diagnostic, NncError
 from nnc.runtime.protocol import Array, Session
 
 from .history import History
-from .metrics import ACCUMULATOR
 from .settings import UnknownSettingError, outputs_from_json, outputs_to_json, train_from_json, train_to_json
 from .whole_file import write_whole
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from nnc.compiler.graph import ACCUMULATOR
 from nnc.runtime.protocol import Array, Session
 
 from .history import History
-from .metrics import ACCUMULATOR
 
 _KEPT: Final = "kept/"
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from nnc.compiler.graph import Adaptation
+from nnc.compiler.graph import ACCUMULATOR, Adaptation
 from nnc.compiler.options import TrainConfig
 from nnc.compiler.plan import ROWS_FEED
 from nnc.grammar.diagnostics import Diagnostic, UsageError
@@ -27,7 +27,7 @@ from .checkpoint import MANY_STEPS, Checkpoints
 from .divergence import Guard
 from .history import Epoch, History
 from .interrupt import Interrupted, Patience, between_steps
-from .metrics import ACCUMULATOR, TABLE, Report, clear, report
+from .metrics import TABLE, Report, clear, report
 from .progress import Progress, Silent
 from .scores import Scores
 from .state import TrainingState, all_variables, write_all
