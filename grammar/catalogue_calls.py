@@ -40,8 +40,8 @@ trained.
         "there is no such runtime",
         """
 A plan is executed by a runtime, chosen by name: `native` compiles it with the C compiler of this machine, `reference`
-follows it with NumPy and runs everywhere. `auto`, the default, is `native` where a C compiler works, else `reference`;
-the environment variable NNC_RUNTIME says what `auto` stands for.
+follows it with NumPy and runs everywhere, `cuda` runs it on an NVIDIA GPU. `auto`, the default, is `native` where a C
+compiler works, else `reference`; the environment variable NNC_RUNTIME says what `auto` stands for.
 
     nnc.compile("digits", runtime="refrence")     wrong
     nnc.compile("digits", runtime="reference")    right
@@ -66,6 +66,21 @@ numbers as y has columns.
 
     NNClassifier(spec="siamese")    wrong: two inputs
     NNClassifier(spec="wine")       right
+""",
+    ),
+    "E0826": Explanation(
+        "there is no such device, or the runtime does not run on it",
+        """
+A plan is executed on the processor, `cpu`, the default, or on an NVIDIA GPU, `gpu`; `auto` takes a GPU if one works,
+and says which of the two it took and why. The runtimes `native` and `reference` run on the processor, `cuda` on a GPU,
+so naming one of the two options is enough.
+
+    nnc run digits --device gpu --runtime native     wrong: native is compiled for the processor
+    nnc run digits --device gpu                      right
+    nnc run digits --runtime cuda                    right: the same
+
+    nnc.compile("digits", device="gpu:1")            wrong: CUDA_VISIBLE_DEVICES=1 chooses among several
+    nnc.compile("digits", device="gpu")              right
 """,
     ),
 }

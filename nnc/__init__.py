@@ -13,8 +13,8 @@ if os.path.isfile(os.path.join(_checkout, "grammar", "nn.lark")):  # a checkout,
     __path__.append(_checkout)
 
 _HOMES = {
-    "compile": "nnc.model",
-    "load": "nnc.model",
+    "compile": "nnc.making",
+    "load": "nnc.making",
     "Model": "nnc.model",
     "History": "nnc.runtime.history",
     "NncError": "nnc.grammar.diagnostics",
@@ -24,7 +24,8 @@ __all__ = ["History", "Model", "NncError", "__version__", "compile", "load"]
 TYPE_CHECKING = False  # typing.TYPE_CHECKING without importing typing
 if TYPE_CHECKING:
     from nnc.grammar.diagnostics import NncError
-    from nnc.model import Model, compile, load
+    from nnc.making import compile, load
+    from nnc.model import Model
     from nnc.runtime.history import History
 
 

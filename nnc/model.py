@@ -1,37 +1,39 @@
-"""The Python API: `compile` a spec or `load` a file, then fit, evaluate, predict and save.
+"""A `Model`: fit, evaluate, predict, save. It is a plan prepared by a runtime, with what belongs to it.
 
-A `Model` is a plan prepared by a runtime, with what belongs to it. Arrays go in and out by the names of the spec.
+Arrays go in and out by the names of the spec. `making.py` has the ways to one.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nnc import __version__
-from nnc.compiler.options import CompileOptions, DataConfig, OutputConfig, Split, TrainConfig, Value
+from nnc.compiler.options import CompileOptions, DataConfig, OutputConfig, TrainConfig, Value
 from nnc.compiler.plan import Plan
 from nnc.grammar.diagnostics import Diagnostic, UsageError
 from nnc.grammar.source import SourceFile
 from nnc.runtime import modelfile, train
-from nnc.runtime.checkpoint import load_model
 from nnc.runtime.data import Dataset, Samples, from_arrays
 from nnc.runtime.data.encoding import from_texts, to_texts
-from nnc.runtime.data.order import split_rows
 from nnc.runtime.history import Epoch, History
 from nnc.runtime.predictor import Handle
 from nnc.runtime.progress import progress_for
 from nnc.runtime.protocol import Array, Runtime, Session
-from nnc.runtime.provenance import data_hashes, provenance, sample_hashes
+from nnc.runtime.provenance import provenance, sample_hashes
 from nnc.runtime.state import TrainingState, all_variables
 
+from .arguments import at_least_one, held_out, validation_weights
 from .callbacks import checked
 from .handles import LiveHandle, lasting_handle
+from .own_data import SpecData
+from .runtimes import Execution
 from .sample_weights import recompiled, takes_weights, weighted_outputs
 from .weights import Weights
 
@@ -42,75 +44,15 @@ if TYPE_CHECKING:
 
 OnEpoch = Callable[[int, Mapping[str, float]], bool | None]
 OnBatch = Callable[[int, float], bool | None]
+_ANY: Final = Execution()
 
 
-def compile(
-    spec: str | Path | SourceFile | None = None,
-    *,
-    text: str | None = None,
-    params: Mapping[str, object] | None = None,
-    batch_size: int | str | None = None,
-    epochs: int | None = None,
-    seed: int | None = None,
-    max_memory_bytes: int | None = None,
-    runtime: str = "auto",
-    threads: int | None = None,
-) -> Model:
-    """Compile a spec, given as a path, as the name of a bundled one, or as `text`, and make it ready to run.
-
-    params: values for the spec's `param`s. batch_size ("auto": the largest that `max_memory_bytes` allows), epochs and
-    seed go before those of the spec's `train` section. runtime: what executes the plan: "native" compiled C,
-    "reference" NumPy, which runs everywhere, "auto" native where there is a C compiler. threads: how many "native"
-    uses, by default all that the process may use, or one where that is quicker; results do not depend on it.
-    Raises: NncError with every diagnostic of the spec; BudgetError above `max_memory_bytes`; UsageError E0806 for an
-    argument out of its range, E0822 for one of the wrong kind.
-    """
-    from nnc.compiler.pipeline import compile_source
-
-    source = _source(spec, text)
-    options = CompileOptions({} if params is None else params, batch_size, epochs, seed, max_memory_bytes)
-    return Model.of(compile_source(source, options), runtime, threads)
-
-
-def load(
-    path: str | Path, *, runtime: str = "auto", threads: int | None = None, data: str | Path | None = None
-) -> Model:
-    """The model at `path`, a file that `Model.save` or `nnc run` wrote, or a run's checkpoint.
-
-    runtime, threads: as for `compile`. data: the directory of the files that the spec names, if they are neither
-    beside the model nor here; they are looked for when a call without arrays needs them.
-    Raises: DataError E0920-E0924.
-    """
-    saved = load_model(path)
-    session = _runtime(runtime, threads).prepare(saved.plan)
-    modelfile.write_variables(session, saved.variables)
-    return Model(
-        session, saved.spec, saved.train, saved.outputs, saved.params, saved.history,
-        base_dir=None if data is None else Path(data), runtime=runtime, threads=threads,
-        vocabularies=saved.vocabularies, file=Path(path), provenance=saved.provenance,
-    )  # fmt: skip
-
-
-def _source(spec: str | Path | SourceFile | None, text: str | None) -> SourceFile:
-    if (spec is None) == (text is None):
-        raise UsageError(Diagnostic("E0822", "`compile` takes a path or `text=`, one of the two"))
-    if isinstance(spec, SourceFile):
-        return spec
-    if text is not None:
-        if not isinstance(text, str):
-            raise UsageError(Diagnostic("E0822", f"`text` is {text!r}", notes=("expected the text of a spec",)))
-        return SourceFile("<text>", text)
-    if not isinstance(spec, str | Path):
-        raise UsageError(Diagnostic("E0822", f"`spec` is {spec!r}", notes=("expected a path, or a bundled name",)))
-    from .commands.sources import read_source
-
-    return read_source(str(spec))
-
-
-def _runtime(name: str, threads: int | None) -> Runtime:
-    from .runtimes import runtime
-
-    return runtime(name, threads, lambda text: warnings.warn(text, RuntimeWarning, stacklevel=4))
+def opened(execution: Execution) -> Runtime:
+    """The runtime asked for, with a Python warning of what makes it slower. Raises: as `Execution.open`."""
+    return execution.open(
+        warn=lambda text: warnings.warn(text, RuntimeWarning, stacklevel=5),
+        note=lambda text: print(f"nnc: {text}", file=sys.stderr),
+    )
 
 
 class Model:
@@ -132,8 +74,7 @@ class Model:
         history: History | None = None,
         data: DataConfig | None = None,
         base_dir: Path | None = None,
-        runtime: str = "auto",
-        threads: int | None = None,
+        execution: Execution = _ANY,
         vocabularies: Mapping[str, Sequence[str]] | None = None,
         file: Path | None = None,
         provenance: Mapping[str, Any] | None = None,
@@ -145,27 +86,24 @@ class Model:
         self.params = params
         self.history = history if history is not None else History()
         self.vocabularies = dict(vocabularies or {})
-        self._data = data
-        self._base_dir = base_dir
-        self._file = file
+        self._own = SpecData(spec, params, data, base_dir, file)
         hashes = (provenance or {}).get("data_sha256")
         self._data_sha256: dict[str, str] = dict(hashes) if isinstance(hashes, Mapping) else {}
-        self._runtime_name, self._threads = runtime, threads
+        self._execution = execution
         self._lock, self._is_training, self._live = threading.RLock(), False, LiveHandle()
 
     @classmethod
-    def of(cls, compiled: Compiled, runtime: str = "auto", threads: int | None = None) -> Model:
+    def of(cls, compiled: Compiled, execution: Execution = _ANY) -> Model:
         """The model of a compiled spec, with initial weights."""
         from nnc.grammar.format import format_module
 
         network = compiled.network
         base_dir = network.source.path.parent if network.source.path is not None else Path()
-        session = _runtime(runtime, threads).prepare(compiled.plan)
+        session = opened(execution).prepare(compiled.plan)
         spec = format_module(compiled.module)
         return cls(
-            session, spec, network.train, network.outputs, network.params, None, network.data, base_dir,
-            runtime, threads,
-        )  # fmt: skip
+            session, spec, network.train, network.outputs, network.params, None, network.data, base_dir, execution
+        )
 
     def __repr__(self) -> str:
         return f"<nnc.Model {self.plan.model}: {', '.join(f'{i.name} {i.type}' for i in self.plan.inputs)}>"
@@ -185,7 +123,7 @@ class Model:
         plan, variables = from_json(state.pop("plan")), state.pop("variables")
         self.__dict__.update(state)
         self._lock, self._is_training = threading.RLock(), False
-        self.session = _runtime(self._runtime_name, self._threads).prepare(plan)
+        self.session = opened(self._execution).prepare(plan)
         modelfile.write_variables(self.session, variables)
 
     @property
@@ -234,15 +172,15 @@ class Model:
             raise UsageError(Diagnostic("E0822", "`resume` goes on with the run in `folder`, and there is no `folder`"))
         config = self.train_config
         if epochs is not None:
-            config = dataclasses.replace(config, epochs=_at_least_one(epochs))
+            config = dataclasses.replace(config, epochs=at_least_one(epochs))
         end_of_epoch, after_batch = checked("on_epoch", on_epoch), checked("on_batch", on_batch)
         with self._training():
             self._take_weights(sample_weight)
-            self._take_weights(_validation_weights(validation_data))
+            self._take_weights(validation_weights(validation_data))
             training, validation = self._training_samples(x, y, sample_weight, validation_data)
             is_own = x is None and y is None and sample_weight is None and not validation_split
             if validation_split:
-                training, validation = self._held_out(training, validation, validation_split)
+                training, validation = held_out(training, validation, validation_split, self.train_config.seed)
 
             def note(epoch: Epoch) -> bool:
                 self.history.epochs.append(epoch)
@@ -256,7 +194,8 @@ class Model:
                     first_epoch=done, on_epoch=note, on_batch=after_batch,
                 )  # fmt: skip
             else:
-                hashes = self._file_hashes() if is_own else sample_hashes({"train": training, "validation": validation})
+                parts = {"train": training, "validation": validation}
+                hashes = self._own.hashes(self.plan.model) if is_own else sample_hashes(parts)
                 with self._run_in(folder, config, hashes, is_own, resume, epochs) as run:
                     result = run.fit(self.session, training, validation, progress, note, after_batch)
             self.history.stopped = result.stopped
@@ -287,7 +226,7 @@ class Model:
         history = History(self.history.epochs)
         done = history.epochs[-1].number if history.epochs else 0
         moment = TrainingState(done, 0, done + config.epochs, done > 0, all_variables(self.session), history)
-        run = {"data": str(self._base().resolve())} if is_own else {}
+        run = {"data": str(self._own.directory(self.plan.model).resolve())} if is_own else {}
         saved = dataclasses.replace(self._saved({}), train=config, progress={"run": run})
         with folder_run(folder, saved, moment, resume=resume, epochs=epochs) as found:
             self.history = History(found.moment.history.epochs)
@@ -324,7 +263,7 @@ class Model:
         the native runtime no call waits for another.
         """
         with self._lock:
-            runtime = _runtime(self._runtime_name, self._threads)
+            runtime = opened(self._execution)
             return lasting_handle(self.session, runtime, self.outputs, self.vocabularies)
 
     def summary(self) -> None:
@@ -363,7 +302,7 @@ class Model:
             return
         names = weighted_outputs(sample_weight, self.outputs)
         if not takes_weights(self.plan, names):
-            runtime = _runtime(self._runtime_name, self._threads)
+            runtime = opened(self._execution)
             self.session, self.outputs = recompiled(self.session, self.spec, self.params, names, runtime)
 
     def _training_samples(
@@ -372,7 +311,7 @@ class Model:
         if x is None and y is None and sample_weight is None and validation_data is None:
             dataset = self._dataset()
             self.vocabularies = dict(dataset.vocabularies)
-            self._data_sha256 = self._file_hashes()
+            self._data_sha256 = self._own.hashes(self.plan.model)
             return dataset.train, dataset.validation
         learnt = from_texts(self.vocabularies) or None
         training = from_arrays(self.plan, self.outputs, x, y, sample_weight, encodings=learnt)
@@ -383,44 +322,7 @@ class Model:
 
     def _dataset(self) -> Dataset:
         """The data that the spec names, its texts read as the training so far did."""
-        from .own_data import load_own
-
-        return load_own(self._own_data(), self.plan, self._base(), self.outputs, from_texts(self.vocabularies))
-
-    def _own_data(self) -> DataConfig | None:
-        """The `data` section of the spec; of a loaded model, which keeps it as text, once it is asked for."""
-        if self._data is None and self._file is not None:
-            from .own_data import network_of
-
-            self._data = network_of(self.spec, self.params, str(self._file)).data
-        return self._data
-
-    def _base(self) -> Path:
-        """The directory that the paths in the spec begin at."""
-        data = self._own_data()
-        if self._base_dir is None and self._file is not None and data is not None:
-            from .own_data import directory_of
-
-            return directory_of(data, self._file, self.plan.model, self.spec)
-        return self._base_dir if self._base_dir is not None else Path()
-
-    def _file_hashes(self) -> dict[str, str]:
-        data = self._own_data()
-        return data_hashes(data, self._base()) if data is not None else {}
-
-    def _held_out(self, training: Samples, validation: Samples | None, share: float) -> tuple[Samples, Samples]:
-        """Part of the rows for training, the rest for validation, the same in every call."""
-        if validation is not None:
-            raise UsageError(Diagnostic("E0822", "`validation_split` has no place beside validation data"))
-        if not isinstance(share, int | float) or not 0 < share < 1:
-            note = "expected a share of the rows, such as 0.2"
-            raise UsageError(Diagnostic("E0822", f"`validation_split` is {share!r}", notes=(note,)))
-        kept, held_out, _ = split_rows(len(training), Split(validation=share, seed=self.train_config.seed))
-        if not len(kept) or not len(held_out):
-            note = f"it leaves {len(kept)} rows to train on and {len(held_out)} to validate with"
-            raise UsageError(Diagnostic("E0822", f"`validation_split` is {share!r}", notes=(note,)))
-        first, second = (dataclasses.replace(training, index=training.index[rows]) for rows in (kept, held_out))
-        return first, second
+        return self._own.load(self.plan, self.outputs, from_texts(self.vocabularies))
 
     def _samples_to_judge(self, x: Any, y: Any, sample_weight: Any, split: str | None) -> Samples:
         if x is None and y is None and sample_weight is None:
@@ -431,20 +333,3 @@ class Model:
             raise UsageError(Diagnostic("E0822", "`split` is a part of the spec's data; it has no place beside arrays"))
         learnt = from_texts(self.vocabularies)
         return from_arrays(self.plan, self.outputs, x, y, sample_weight, encodings=learnt)
-
-
-def _validation_weights(validation_data: Any) -> Any:
-    """What `validation_data` gives as sample weights. Raises: UsageError E0822 for neither a pair nor a triple."""
-    if validation_data is None:
-        return None
-    if not isinstance(validation_data, tuple) or len(validation_data) not in (2, 3):
-        text = "`validation_data` is (x, y), or (x, y, sample_weight)"
-        raise UsageError(Diagnostic("E0822", text))
-    return validation_data[2] if len(validation_data) == 3 else None
-
-
-def _at_least_one(epochs: int) -> int:
-    if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
-        note = "expected a whole number of at least 1"
-        raise UsageError(Diagnostic("E0822", f"`epochs` is {epochs!r}", notes=(note,)))
-    return epochs

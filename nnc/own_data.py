@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,45 @@ if TYPE_CHECKING:
     from nnc.runtime.data.source import Encoding
 
 PARTS: Final = ("test", "validation", "train")
+
+
+@dataclass(slots=True)
+class SpecData:
+    """The data that a model's spec names, looked for when it is first asked for.
+
+    config: the `data` section; None where there is none, or where `file`, a model's, keeps it as text. base: the
+    directory that the paths in it begin at; None to find it.
+    """
+
+    spec: str
+    params: tuple[tuple[str, Value], ...]
+    config: DataConfig | None = None
+    base: Path | None = None
+    file: Path | None = None
+
+    def data(self) -> DataConfig | None:
+        """The `data` section of the spec, of a loaded model read from its text."""
+        if self.config is None and self.file is not None:
+            self.config = network_of(self.spec, self.params, str(self.file)).data
+        return self.config
+
+    def directory(self, model_name: str) -> Path:
+        """The directory that the paths in the spec begin at. Raises: DataError E0701 where it is not found."""
+        data = self.data()
+        if self.base is None and self.file is not None and data is not None:
+            return directory_of(data, self.file, model_name, self.spec)
+        return self.base if self.base is not None else Path()
+
+    def hashes(self, model_name: str) -> dict[str, str]:
+        """The SHA-256 of each file."""
+        from nnc.runtime.provenance import data_hashes
+
+        data = self.data()
+        return data_hashes(data, self.directory(model_name)) if data is not None else {}
+
+    def load(self, plan: Plan, outputs: Iterable[OutputConfig], learnt: Mapping[str, Encoding] | None) -> Dataset:
+        """All of it, as `load_own`."""
+        return load_own(self.data(), plan, self.directory(plan.model), outputs, learnt)
 
 
 def network_of(spec: str, params: Iterable[tuple[str, Value]], name: str) -> Network:

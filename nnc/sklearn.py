@@ -19,8 +19,8 @@ from nnc.runtime.data.slots import target_slots
 from nnc.runtime.protocol import Array
 
 from .estimator_spec import Features, Settings, classifier_spec, regressor_spec
+from .making import compile as compile_model
 from .model import Model
-from .model import compile as compile_model
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from nnc.grammar.diagnostics import NncError
+from nnc.making import compile as nnc_compile
 from nnc.model import Model
-from nnc.model import compile as nnc_compile
 
 from .job import Job
 from .peer import CHECKED_STEPS, MissingError, Peer

@@ -111,7 +111,7 @@ def _new(arguments: argparse.Namespace, held: ExitStack) -> Job:
     load = partial(data.load, network.data, compiled.plan, base, network.outputs)
     places = _places(arguments, network, {"the spec": source.path, **data_files(network.data, base)})
     settings.runtime(arguments)
-    model = Model.of(compiled, arguments.runtime, settings.threads(arguments))
+    model = Model.of(compiled, settings.execution(arguments))
     is_adapted = False
     if arguments.from_model is not None:
         from .carry import carry_weights, load_as_trained
@@ -203,7 +203,7 @@ def _resumed(arguments: argparse.Namespace, held: ExitStack) -> Job:
     moment = _until(moment, settings.whole_number(arguments, "epochs", 1))
     session = settings.runtime(arguments).prepare(saved.plan)
     model = Model(session, saved.spec, saved.train, saved.outputs, saved.params, moment.history, config, base,
-                  arguments.runtime, settings.threads(arguments))
+                  settings.execution(arguments))
     template = dataclasses.replace(saved, variables={}, progress={"run": saved.progress["run"]}, progress_arrays={})
     return Job(compiled, model, dataset, template, moment, places)
 

@@ -1,4 +1,4 @@
-"""Options that several commands share: `--set`, `--batch-size`, `--max-memory`, `--runtime`, `--threads`."""
+"""Options that several commands share: for params, sizes, and what executes a plan."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from .console import narrate
 if TYPE_CHECKING:
     from nnc.compiler.options import CompileOptions
     from nnc.runtime.protocol import Runtime
+    from nnc.runtimes import Execution
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}  # bytes
 
@@ -31,26 +32,37 @@ def add_sizes(parser: argparse.ArgumentParser) -> None:
 
 
 def add_runtime(parser: argparse.ArgumentParser) -> None:
-    """Add `--runtime` and `--threads`."""
-    from nnc.runtimes import AUTO, NAMES
+    """Add `--device`, `--runtime` and `--threads`."""
+    from nnc.runtimes import AUTO, DEVICES, NAMES
 
     parser.add_argument(
+        "--device", choices=DEVICES,
+        help="where the plan is executed: cpu (the default), gpu (NVIDIA's), or auto: a GPU if one works",
+    )  # fmt: skip
+    parser.add_argument(
         "--runtime", choices=NAMES, default=AUTO,
-        help="what executes the plan: native (compiled C), reference (NumPy), or the quickest here (auto)",
+        help="by what: native (compiled C), reference (NumPy), cuda (a GPU), or the quickest of the device (auto)",
     )  # fmt: skip
     parser.add_argument("--threads", metavar="N", help="threads of the native runtime; results do not depend on it")
 
 
 def runtime(arguments: argparse.Namespace) -> Runtime:
-    """The runtime that the command line asks for. Raises UsageError (E0806, E0823), ToolchainError (E0930)."""
-    from nnc.runtimes import runtime as runtime_named
+    """The runtime that the command line asks for.
 
-    return runtime_named(arguments.runtime, threads(arguments), lambda text: narrate(f"nnc: {text}"))
+    Raises: UsageError (E0806, E0823, E0826), ToolchainError (E0930, E0940-E0945).
+    """
+    return execution(arguments).open(_say, _say)
 
 
-def threads(arguments: argparse.Namespace) -> int | None:
-    """The number given for `--threads`. Raises UsageError (E0806)."""
-    return whole_number(arguments, "threads", 1)
+def execution(arguments: argparse.Namespace) -> Execution:
+    """What the command line says of device, runtime and threads. Raises UsageError (E0806)."""
+    from nnc.runtimes import Execution
+
+    return Execution(arguments.runtime, arguments.device, whole_number(arguments, "threads", 1))
+
+
+def _say(text: str) -> None:
+    narrate(f"nnc: {text}")
 
 
 def compile_options(arguments: argparse.Namespace) -> CompileOptions:

@@ -1,7 +1,7 @@
 """What a GPU needs before it can run a plan, each thing looked for: driver, GPU, CuPy, NVRTC, cuBLASLt.
 
 `probe` looks, `require_gpu` refuses (E0940-E0945). CuPy is imported here and no earlier: only who asks for a GPU pays
-for it. Nothing is kept for another process, for a driver may be updated at any time.
+for it. What was found is not kept for another process: a driver may be updated at any time.
 """
 
 from __future__ import annotations

@@ -18,6 +18,15 @@ def cpu_text() -> str:
     return "; ".join(part for part in parts if part)
 
 
+def cpu_name() -> str:
+    """The processor's name for people, "Intel(R) Xeon(R) Gold 6248"; the machine's kind where it has none."""
+    if not _CPUINFO.exists():
+        return next((part for part in _macos_lines() if part), platform.machine())
+    with _CPUINFO.open(encoding="utf-8", errors="replace") as file:
+        named = (line.partition(":")[2].strip() for line in file if line.lower().startswith("model name"))
+        return next(named, "") or platform.machine()
+
+
 def _linux_lines() -> list[str]:
     """The first block alone: the others differ in numbers, and a large machine needs long to tell them."""
     lines = []

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnc.model import Model, load
-from nnc.model import compile as compile_model
+from nnc.making import compile as compile_model
+from nnc.making import load
+from nnc.model import Model
 from nnc.runtime import modelfile, train
 from nnc.runtime.checkpoint import Checkpoints, load_checkpoint
 from nnc.runtime.data import from_arrays

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from nnc.compiler.planfile import from_json, to_json
 from nnc.compiler.verify import verify_plan
+from nnc.making import compile as compile_model
 from nnc.model import Model
-from nnc.model import compile as compile_model
 from nnc.runtime import train
 from nnc.runtime.data import Samples
 from nnc.runtime.metrics import Report

@@ -11,8 +11,9 @@ from nnc.compiler.options import CompileOptions
 from nnc.compiler.pipeline import compile_source
 from nnc.grammar.diagnostics import DataError, NncError
 from nnc.grammar.source import SourceFile
-from nnc.model import Model, load
-from nnc.model import compile as compile_model
+from nnc.making import compile as compile_model
+from nnc.making import load
+from nnc.model import Model
 from nnc.runtime import train
 from nnc.runtime.data import from_arrays
 
