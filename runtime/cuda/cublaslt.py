@@ -46,6 +46,7 @@ EPILOGUES: Final = {
     "gelu_aux": 160, "gelu_aux_bias": 164, "dgelu": 192, "dgelu_bgrad": 208, "bgrad": 256,
 }  # fmt: skip
 _TRANSA, _TRANSB, _EPILOGUE, _BIAS_POINTER, _AUX_POINTER, _AUX_LD = 3, 4, 7, 8, 11, 12
+_NOT_SUPPORTED: Final = 15          # cublasStatus_t: what the binding's error has as its `status`
 _MAX_WORKSPACE_BYTES, _MIN_ALIGNMENT = 1, (5, 6, 7, 8)      # of A, B, C, D
 
 
@@ -84,9 +85,9 @@ class Kernels(Protocol):
     """The kernels of `rounding_text()` on the device."""
 
     def launch(
-        self, name: str, grid: int, block: int, shared_bytes: int, args: tuple[int, ...], cooperative: bool = False
+        self, name: str, grid: int, block: int, shared_bytes: int, arguments: tuple[int, ...], cooperative: bool = False
     ) -> None:
-        """Launch on the current stream. args: addresses and numbers, each of 64 bits."""
+        """Launch on the current stream. arguments: addresses and numbers, each of 64 bits."""
 
 
 def load_cublaslt() -> CublasLt:
@@ -363,6 +364,10 @@ class PreparedProduct:
                 self.library.handle, self._description, in_a, in_b, out, out, preference, MOST_CANDIDATES,
                 results.ctypes.data, count.ctypes.data,
             )  # fmt: skip
+        except Exception as error:
+            if getattr(error, "status", None) != _NOT_SUPPORTED:
+                raise
+            return ()
         finally:
             api.matmul_preference_destroy(preference)
         return tuple([results[k : k + 1] for k in range(int(count[0])) if results[k]["state"] == 0])

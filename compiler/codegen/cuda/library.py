@@ -172,7 +172,8 @@ class _StepReader:
             if not end.formula:
                 yield from self._split(replace(bare, bias=end.bias, epilogue="bias"), end.value)
         yield from self._slopes(bare)
-        yield from self._with_gradient(replace(bare, epilogue="bgrad"), "acc", "b")
+        if bare.compute == "float32":       # else the library would sum what it has rounded to multiply it
+            yield from self._with_gradient(replace(bare, epilogue="bgrad"), "acc", "b")
         yield from self._split(bare, "acc")
 
     # --- ends -----------------------------------------------------------------------------------------------------
