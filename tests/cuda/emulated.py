@@ -43,13 +43,14 @@ class Kernels:
     """The kernels of one text.
 
     defines: names of macros, such as "TEAM_GRID" or "WARPS=4". finds_races: end a launch where two threads touch the
-    same byte, one of them writes it, and no barrier lies between; some 50 times slower.
+    same byte, one of them writes it, and no barrier lies between; some 50 times slower. order: 0 runs a thread until it
+    must wait, and then its neighbours; any other number draws the order by chance.
     """
 
-    def __init__(self, text: str, defines: Sequence[str] = (), finds_races: bool = False) -> None:
+    def __init__(self, text: str, defines: Sequence[str] = (), finds_races: bool = False, order: int = 0) -> None:
         self.names = tuple(dict.fromkeys(_KERNEL.findall(text)))
         self._cluster = CLUSTER if "TEAM_CLUSTER" in defines else 1
-        self._finds_races = finds_races
+        self._finds_races, self._order = finds_races, order
         self._path = _compiled(text, self.names, tuple(defines), finds_races)
         self._library = ctypes.CDLL(str(self._path))
         self._library.emulated_launch.restype = ctypes.c_char_p
@@ -68,6 +69,7 @@ class Kernels:
         kernel = ctypes.cast(self._library[f"emulated_{name}"], ctypes.c_void_p)
         if self._finds_races:
             self._library.emulated_new_launch()
+        self._library.emulated_order(ctypes.c_uint64(self._order))
         message = self._library.emulated_launch(
             kernel, pointers, ctypes.c_uint(grid), ctypes.c_uint(block), ctypes.c_size_t(shared_bytes),
             ctypes.c_uint(grid if cooperative else min(self._cluster, grid)),

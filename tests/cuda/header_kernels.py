@@ -72,6 +72,11 @@ def vector_text() -> str:
         parts.append(_of(f"select_{kind}", ("bool", kind, kind), kind))
     parts += [_of(f"copysign_{kind}", (kind, kind), kind) for kind in FLOATS]
     parts += [_of(f"to_{to}_from_{source}", (source,), to) for to in ELEMENT for source in ELEMENT]
+    parts += [
+        kernel(f"wrapped_of_{kind}", f"const {ELEMENT[kind]} *from, int32_t *to",
+               f"store_i32(to, to_i32_from_u8(to_u8_from_{kind}(load_{kind}(from, LANES))), LANES);")
+        for kind in NUMBERS
+    ]  # fmt: skip
     parts += [_of("and_mask", ("bool", "bool"), "bool"), _of("or_mask", ("bool", "bool"), "bool")]
     parts.append(_of("not_mask", ("bool",), "bool"))
     mask = "and_mask(lanes_below(n), all_bool((int)wanted))"
@@ -90,11 +95,11 @@ def math_text() -> str:
 
 
 def philox_text() -> str:
-    """philox.cuh. Each lane then copies what another lane has made."""
+    """philox.cuh. Each lane first and last copies what another lane has."""
     filled = "uint64_t seed, uint32_t step, uint32_t stream, uint64_t first, long count, float *made, float *to"
     copied = "for (long k = count - 1 - lane_numbers(); k >= 0; k -= LANES) to[k] = made[k];"
     return '#include "philox.cuh"\n' + "".join(
-        kernel(name, filled, f"fill_{name}(random_key_of(seed, step, stream), first, count, made); {copied}")
+        kernel(name, filled, f"{copied} fill_{name}(random_key_of(seed, step, stream), first, count, made); {copied}")
         for name in ("uniform", "normal")
     )
 
@@ -169,8 +174,9 @@ _TAKEN: Final = """
 extern "C" __global__ void taken(char *to, const char *from, long stride, long bytes, const int64_t *numbers, long rows,
                                  char *turned) {
     const struct share part = share_of(rows, this_warp(nullptr, 0));
-    take_rows(to, from, stride, bytes, numbers, part);
     const long first = part.first * bytes, count = (part.last - part.first) * bytes;
+    for (long k = lane_numbers(); k < count; k += LANES) turned[first + k] = to[first + count - 1 - k];
+    take_rows(to, from, stride, bytes, numbers, part);
     for (long k = lane_numbers(); k < count; k += LANES) turned[first + k] = to[first + count - 1 - k];
 }
 """
@@ -185,7 +191,7 @@ def _scatter(kind: str, index: str) -> str:
         f"const {element} *from, long stride, {element} *turned",
         f"const struct share part = share_of(rows, this_warp(nullptr, 0));"
         f"const long first = part.first * width, cells = (part.last - part.first) * width;"
-        f"fill_{kind}(table + first, cells, 0);"
+        f"for (long k = lane_numbers(); k < cells; k += LANES) table[first + cells - 1 - k] = 0;"
         f"scatter_add_{kind}_{index}(table, part, width, indices, index_stride, count, from, stride);"
         f"for (long k = lane_numbers(); k < cells; k += LANES) turned[first + k] = table[first + cells - 1 - k];",
     )

@@ -36,6 +36,10 @@ extern "C" __global__ void unwritten(float *to) {
 }
 struct pair { float a; int b; };
 extern "C" __global__ void by_value(struct pair pair, long number, float *to) { to[0] = pair.a + pair.b + number; }
+extern "C" __global__ void of_the_warp_before(float *x, float *to) {
+    x[threadIdx.x] = 1;
+    to[threadIdx.x] = threadIdx.x < 32 ? 1 : x[threadIdx.x - 32];
+}
 extern "C" __global__ void counted(unsigned int *count) { atomicAdd(count, 1u); }
 
 extern "C" __global__ void turned(float *x, float *to, long settles) {
@@ -110,6 +114,24 @@ def test_every_thread_of_a_launch_runs_once() -> None:
 def test_a_launch_without_whole_warps_is_refused(grid: int, block: int) -> None:
     with pytest.raises(LaunchError, match="no blocks, or no whole warps"):
         kernels().launch("counted", grid, block, 0, (np.zeros(1, np.uint32),))
+
+
+def test_another_order_finds_what_the_usual_one_hides() -> None:
+    found = []
+    for order in (0, 1):
+        to = floats()
+        Kernels(TEXT, order=order).launch("of_the_warp_before", 1, 64, 0, (floats(), to))
+        found.append(to)
+    assert found[0].all()
+    assert found[1].any()
+    assert not found[1].all()
+
+
+@pytest.mark.parametrize("order", range(1, 6))
+def test_barriers_hold_in_any_order(order: int) -> None:
+    numbers, to = np.arange(256, dtype=np.float32), floats(256)
+    Kernels(TEXT, order=order).launch("reversed", 4, 64, 256, (numbers, to), cooperative=True)
+    np.testing.assert_array_equal(to.reshape(4, 64), 2 * numbers.reshape(4, 64)[:, ::-1])
 
 
 # --- races ----------------------------------------------------------------------------------------------------------

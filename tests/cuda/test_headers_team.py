@@ -27,8 +27,9 @@ def after_turns(start: npt.NDArray[np.float32], times: int) -> npt.NDArray[np.fl
         ("TEAM_GRID", 2, 1), ("TEAM_GRID", 13, 3),
     ],
 )  # fmt: skip
-def test_all_warps_meet(team: str, blocks: int, warps: int, times: int) -> None:
-    kernels = Kernels(TEAM_TEXT, (team,), finds_races=True)
+@pytest.mark.parametrize("order", [0, 1])
+def test_all_warps_meet(team: str, blocks: int, warps: int, times: int, order: int) -> None:
+    kernels = Kernels(TEAM_TEXT, (team,), finds_races=True, order=order)
     barrier, threads = np.zeros(1, np.uint32), blocks * warps
     for launch in range(3):  # the word of the barrier serves one launch after another
         numbers = np.random.default_rng(launch).integers(0, 100, (threads, LANES)).astype(np.float32)

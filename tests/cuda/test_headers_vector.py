@@ -162,6 +162,13 @@ def test_lanes_reduce_to_one_number_that_all_get(name: str) -> None:
             assert len({lane.tobytes() for lane in got}) == 1  # of two zeros too
 
 
+@pytest.mark.parametrize("name", FLOATS)
+def test_all_lanes_get_the_same_zero(name: str) -> None:
+    zeros = np.where(np.arange(LANES) % 2, 0.0, -0.0).astype(DTYPES[name])
+    for operation in ("max", "min"):
+        assert len(set(np.signbit(apply(f"{operation}_of_{name}", zeros, like=zeros)))) == 1
+
+
 @pytest.mark.parametrize("name", NUMBERS)
 def test_argmax_of_lanes_is_numpys(name: str) -> None:
     random = np.random.default_rng(5)
@@ -183,3 +190,11 @@ def test_conversions_are_cs(to: str, source: str) -> None:
             a = a.astype(DTYPES[source])
         expected = a != 0 if to == "bool" else a.astype(DTYPES[to])
         same(apply(f"to_{to}_from_of_{source}", a, like=expected), expected)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_uint8_lanes_hold_what_fits_into_a_byte(name: str) -> None:
+    a = np.random.default_rng(0).integers(0, 1000, LANES).astype(DTYPES[name])
+    out: Array = np.zeros(LANES, np.int32)
+    launch(f"wrapped_of_{name}", a, out)
+    same(out, a.astype(np.int32) % 256)

@@ -69,7 +69,10 @@ static fiber fibers[MOST_FIBERS];
 static warp warps[MOST_FIBERS / WARP_SIZE];
 static block blocks[MOST_FIBERS / WARP_SIZE];
 static launch now;
+static uint64_t order; /* 0: fibers run as hand_over chooses; else the state of a random generator that chooses */
 fiber *current;
+
+extern "C" void emulated_order(uint64_t seed) { order = seed; }
 
 static char keeps_the_section[16] __attribute__((section("shared_of_block"), used, aligned(16)));
 static size_t static_bytes() { return (size_t)(__stop_shared_of_block - __start_shared_of_block); }
@@ -117,8 +120,25 @@ void fail(const char *text) {
 
 /* ---- waiting ----------------------------------------------------------------------------------------------------- */
 
+/* Any fiber that can run, or that sleeps: what is right in one order alone is not right. */
+static void hand_over_to_any() {
+    const unsigned all = now.blocks * now.threads;
+    order = order * 6364136223846793005u + 1442695040888963407u; /* D. Knuth's MMIX */
+    const unsigned start = (unsigned)(order >> 33) % all;
+    bool all_sleep = true;
+    for (unsigned k = 0; k < all; k++) all_sleep &= !can_run(fibers[k]);
+    if (all_sleep && now.idle++ >= PATIENCE * all) fail("no thread can go on");
+    for (unsigned k = 0; k < all; k++) {
+        fiber &f = fibers[(start + k) % all];
+        if (f.is == SLEEPING && &f == current) return (void)(f.is = RUNNING);
+        if (f.is == SLEEPING || can_run(f)) return run(&f);
+    }
+    fail("no thread can go on");
+}
+
 /* Let another fiber run; comes back when this one can. */
 static void hand_over() {
+    if (order) return hand_over_to_any();
     const unsigned lane = current->thread % WARP_SIZE;
     for (unsigned k = 1; k < WARP_SIZE; k++) {
         fiber &f = current[(int)((lane + k) % WARP_SIZE - lane)];

@@ -1,8 +1,8 @@
 /* CUDA's threads as fibers of one thread of the processor, so that a kernel runs where there is no GPU.
  *
  * A fiber runs until it has to wait for others, and then hands over to the next one that can run: lanes of its own warp
- * first, then warps of its block, then other blocks. Where none can run, the launch ends with a message that says who
- * waits where.
+ * first, then warps of its block, then other blocks; or whichever chance names. Where none can run, the launch ends with
+ * a message that says who waits where.
  */
 #ifndef NNC_FIBERS_H
 #define NNC_FIBERS_H
