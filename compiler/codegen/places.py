@@ -48,7 +48,7 @@ class Place:
         """A statement that puts `n` lanes there; below Level.ELEMENT one."""
         kind = SUFFIX[self.dtype]
         if self.level < Level.ELEMENT:
-            return f"store_{kind}({self.address}, {value}, 1);"
+            return f"put_{kind}({self.address}, {value});"
         if self.stride != 1:
             return f"store_stride_{kind}({self.address}, {self.stride}, {value}, {n});"
         return f"store_{kind}({self.address}, {value}, {n});"

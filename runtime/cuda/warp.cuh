@@ -88,8 +88,22 @@ MEMORY(i64, int64_t, i64v)
 MEMORY(u8, uint8_t, i32v)
 #undef MEMORY
 
-INLINE maskv load_bool(const uint8_t *p, long n) { return -(load_u8(p, n) != 0); }
+/* The first lane alone, after all lanes have read the number before. */
+#define PUT(kind, element, vector)                                                                     \
+    INLINE void put_##kind(element *p, vector v) {                                                     \
+        settle();                                                                                      \
+        store_##kind(p, v, 1);                                                                         \
+    }
 INLINE void store_bool(uint8_t *p, maskv m, long n) { store_u8(p, m & 1, n); }
+PUT(f32, float, f32v)
+PUT(f64, double, f64v)
+PUT(i32, int32_t, i32v)
+PUT(i64, int64_t, i64v)
+PUT(u8, uint8_t, i32v)
+PUT(bool, uint8_t, maskv)
+#undef PUT
+
+INLINE maskv load_bool(const uint8_t *p, long n) { return -(load_u8(p, n) != 0); }
 INLINE maskv stride_bool(const uint8_t *p, long stride, long n) { return -(stride_u8(p, stride, n) != 0); }
 INLINE void store_stride_bool(uint8_t *p, long stride, maskv m, long n) { store_stride_u8(p, stride, m & 1, n); }
 

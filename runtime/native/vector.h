@@ -199,6 +199,16 @@ INLINE void store_u8(uint8_t *p, i32v v, long n) {
 }
 INLINE void store_bool(uint8_t *p, maskv m, long n) { store_u8(p, m & 1, n); }
 
+/* The first lane alone, after whoever reads the number before. */
+#define PUT(name, element, vector) INLINE void put_##name(element *p, vector v) { store_##name(p, v, 1); }
+PUT(f32, float, f32v)
+PUT(f64, double, f64v)
+PUT(i32, int32_t, i32v)
+PUT(i64, int64_t, i64v)
+PUT(u8, uint8_t, i32v)
+PUT(bool, uint8_t, maskv)
+#undef PUT
+
 /* Lane k of the memory form is p[k * stride]: a column of a matrix, or one element for all (stride 0). */
 #define STRIDED(name, element, vector)                                                                 \
     INLINE vector stride_##name(const element *p, long stride, long n) {                               \

@@ -68,6 +68,11 @@ def spec_feeds(plan: Plan) -> Feeds:
 
 
 def check_against_reference(plan: Plan, feeds: Feeds, steps: int, threads: int = 2) -> None:
+    """Compiled C gives what the reference gives."""
+    check_session(NativeRuntime(threads).prepare(plan), plan, feeds, steps)
+
+
+def check_session(native: Any, plan: Plan, feeds: Feeds, steps: int) -> None:
     """Every fetch and every variable after each of some steps, full and ragged, is the reference's.
 
     A fetch may differ by the tolerance times the largest number of its tensor, or times 1 where that is less. So may a
@@ -76,7 +81,7 @@ def check_against_reference(plan: Plan, feeds: Feeds, steps: int, threads: int =
     optimizer that divides by the gradient's size makes whole steps of that rounding. After each step compiled C goes on
     from the reference's variables, so that such differences do not grow.
     """
-    native, reference = NativeRuntime(threads).prepare(plan), ReferenceRuntime().prepare(plan)
+    reference = ReferenceRuntime().prepare(plan)
     # the sums of a float32 network are float64, but of numbers that were rounded before
     precision = "float32" if any(buffer.type.dtype == "float32" for buffer in plan.buffers) else "float64"
     samples = 2 * plan.batch_size

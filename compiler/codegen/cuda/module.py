@@ -112,9 +112,8 @@ class _ModulePrinter:
             for name, id in program.feeds:
                 offset = self.plan.buffers[id].offset
                 if name == ROWS_FEED:
-                    source.line(
-                        f"if (worker.thread == 0) store_f64((double *)(m.work + {offset}), all_f64((double)rows), 1);"
-                    )
+                    place = f"(double *)(m.work + {offset})"
+                    source.line(f"if (worker.thread == 0) put_f64({place}, all_f64((double)rows));")
                     continue
                 source.line(
                     f"take_rows(m.work + {offset}, feeds[{number}].data, feeds[{number}].stride, "

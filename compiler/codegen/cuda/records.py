@@ -70,9 +70,9 @@ class CudaProgram:
 class CudaModule:
     """Printed CUDA C, and the memory that it needs beside the plan's arena.
 
-    piece_bytes: for all together; scratch_bytes: for each warp; shared_bytes: dynamic shared memory for every 8 warps of
-    a block. A block has WARPS warps, 8 unless the text is compiled with another multiple of 8; TEAM_BLOCK, TEAM_CLUSTER
-    or TEAM_GRID say which warps a resident kernel's team consists of.
+    piece_bytes: for all together; scratch_bytes: for each warp; shared_bytes: dynamic shared memory of a block for
+    every 8 of its warps. A block has WARPS warps, 8 unless the text is compiled with another multiple of 8; TEAM_BLOCK,
+    TEAM_CLUSTER or TEAM_GRID say which warps a resident kernel's team consists of.
     """
 
     text: str
