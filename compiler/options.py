@@ -13,7 +13,7 @@ from typing import Final, Union
 
 from nnc.grammar.diagnostics import Diagnostic, UsageError
 
-PRECISIONS: Final = ("float32", "bfloat16")    # of what products of matrices multiply; their sums are float32
+PRECISIONS: Final = ("float32", "bfloat16", "tf32")   # of what products of matrices multiply; their sums are float32
 Value = Union[None, bool, int, float, str, "Choice", tuple["Value", ...]]
 
 

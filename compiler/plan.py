@@ -160,7 +160,7 @@ class Plan:
     terms: tuple[Term, ...]
     adaptations: tuple[Adaptation, ...] = ()
     bounds: tuple[Bound, ...] = ()                  # at most one per input and kind
-    precision: str = "float32"                      # "bfloat16": products round both operands to it, sum in float32
+    precision: str = "float32"      # "bfloat16": products round both operands to it, sum in float32; "tf32": may round
     version: int = PLAN_VERSION
 
     def program(self, name: str) -> Program:

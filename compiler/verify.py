@@ -165,8 +165,8 @@ def _check_program(program: Program, plan: Plan, regions: tuple[Region, ...]) ->
     for number, step in enumerate(program.steps):
         try:
             check_step(step, types)
-            is_rounded = step.kernel == "matmul" and plan.precision != "float32"
-            require(not is_rounded or step.space.dtype == "float32", f"a product of {step.space.dtype} in bfloat16")
+            dtype, is_rounded = step.space.dtype, step.kernel == "matmul" and plan.precision != "float32"
+            require(not is_rounded or dtype == "float32", f"a product of {dtype} in {plan.precision}")
         except Unsound as problem:
             raise Unsound(f"step {number}: {problem}") from None
     MemoryCheck(plan.buffers, regions, plan.batch_size).run(program)

@@ -35,16 +35,17 @@ plateau.
     "E0604": Explanation(
         "this version does not have it",
         """
-`precision` is `float32`, or `bfloat16`: products of matrices then round what they multiply to bfloat16 and sum in
-float32. Others, such as float16, this version of nnc does not have. An input of type float64 makes the layers after it
-float64.
+`precision` is `float32`; `bfloat16`: products of matrices then round what they multiply to bfloat16 and sum in float32;
+or `tf32`: they may round it to TF32, where a GPU multiplies that quicker. Others, such as float16, this version of nnc
+does not have. An input of type float64 makes the layers after it float64.
 """,
     ),
     "E0605": Explanation(
         "`precision` does not fit the network",
         """
 With `precision = bfloat16` every product of matrices rounds both its operands from float32 to bfloat16, which keeps 8
-of 24 binary digits. A layer of float64 asks for the opposite: 53 digits. So one of the two is a mistake.
+of 24 binary digits; with `precision = tf32` it may round them to TF32, which keeps 11. A layer of float64 asks for the
+opposite: 53 digits. So one of the two is a mistake.
 
     input x: float64[8]
     output y = x -> Dense(1) { loss = mse }

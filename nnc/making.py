@@ -63,7 +63,7 @@ def load(
     """
     saved = load_model(path)
     execution = Execution(runtime, device, threads)
-    session = opened(execution).prepare(saved.plan)
+    session = opened(execution, saved.plan).prepare(saved.plan)
     modelfile.write_variables(session, saved.variables)
     return Model(
         session, saved.spec, saved.train, saved.outputs, saved.params, saved.history,

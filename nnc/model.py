@@ -33,7 +33,7 @@ from .arguments import at_least_one, held_out, validation_weights
 from .callbacks import checked
 from .handles import LiveHandle, lasting_handle
 from .own_data import SpecData
-from .runtimes import Execution
+from .runtimes import Execution, tell_precision
 from .sample_weights import recompiled, takes_weights, weighted_outputs
 from .weights import Weights
 
@@ -47,12 +47,18 @@ OnBatch = Callable[[int, float], bool | None]
 _ANY: Final = Execution()
 
 
-def opened(execution: Execution) -> Runtime:
-    """The runtime asked for, with a Python warning of what makes it slower. Raises: as `Execution.open`."""
-    return execution.open(
-        warn=lambda text: warnings.warn(text, RuntimeWarning, stacklevel=5),
-        note=lambda text: print(f"nnc: {text}", file=sys.stderr),
-    )
+def opened(execution: Execution, plan: Plan) -> Runtime:
+    """The runtime asked for, with a Python warning of what makes it slower, or more exact than the plan lets it be.
+
+    Raises: as `Execution.open`.
+    """
+
+    def warn(text: str) -> None:
+        warnings.warn(text, RuntimeWarning, stacklevel=5)
+
+    runtime = execution.open(warn, lambda text: print(f"nnc: {text}", file=sys.stderr))
+    tell_precision(runtime, plan.precision, warn)
+    return runtime
 
 
 class Model:
@@ -99,7 +105,7 @@ class Model:
 
         network = compiled.network
         base_dir = network.source.path.parent if network.source.path is not None else Path()
-        session = opened(execution).prepare(compiled.plan)
+        session = opened(execution, compiled.plan).prepare(compiled.plan)
         spec = format_module(compiled.module)
         return cls(
             session, spec, network.train, network.outputs, network.params, None, network.data, base_dir, execution
@@ -123,7 +129,7 @@ class Model:
         plan, variables = from_json(state.pop("plan")), state.pop("variables")
         self.__dict__.update(state)
         self._lock, self._is_training = threading.RLock(), False
-        self.session = opened(self._execution).prepare(plan)
+        self.session = opened(self._execution, plan).prepare(plan)
         modelfile.write_variables(self.session, variables)
 
     @property
@@ -263,7 +269,7 @@ class Model:
         the native runtime no call waits for another.
         """
         with self._lock:
-            runtime = opened(self._execution)
+            runtime = opened(self._execution, self.plan)
             return lasting_handle(self.session, runtime, self.outputs, self.vocabularies)
 
     def summary(self) -> None:
@@ -302,7 +308,7 @@ class Model:
             return
         names = weighted_outputs(sample_weight, self.outputs)
         if not takes_weights(self.plan, names):
-            runtime = opened(self._execution)
+            runtime = opened(self._execution, self.plan)
             self.session, self.outputs = recompiled(self.session, self.spec, self.params, names, runtime)
 
     def _training_samples(

@@ -81,6 +81,13 @@ class Execution:
         return runtime
 
 
+def tell_precision(runtime: Runtime, precision: str, warn: Tell) -> None:
+    """Say, once in a process, where a runtime computes products to another precision than the plan lets it round to."""
+    if precision == "tf32" and runtime.name in ON_CPU:
+        text = f"`precision = tf32` rounds on a GPU alone; the runtime {runtime.name} computes products in float32"
+        _tell_once(text, warn)
+
+
 def _environment() -> str:
     """What NNC_RUNTIME says."""
     chosen = os.environ.get("NNC_RUNTIME", AUTO)

@@ -10,7 +10,7 @@ from ..report import fault
 
 
 def check_precision(network: Network, weights: Mapping[str, tuple[Weight, ...]]) -> None:
-    """Products of float64 are not rounded to bfloat16. Raises: NncError E0605."""
+    """Products of float64 are not rounded to bfloat16 or TF32. Raises: NncError E0605."""
     if network.train.precision == "float32":
         return
     for layer in network.layers():

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     learnt = models.encodings(model.saved)
     dataset = load_own(network.data, model.saved.plan, directory, network.outputs, learnt)
     part, samples = part_of(dataset, arguments.split, model.name)
-    report = train.evaluate(model.session(settings.runtime(arguments)), samples)
+    report = train.evaluate(model.session(settings.runtime(arguments, model.saved.plan)), samples)
     if arguments.json:
         result_json(_as_json(model, part, report))
     else:

@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     read = {"the model": model.path, **{f"the input `{one.file}`": Path(one.file) for one in given if one.file != "-"}}
     _check_target(target, len(plan.outputs), read)
     judges = _classifiers(model) if arguments.classes else {}
-    session = model.session(settings.runtime(arguments))
+    session = model.session(settings.runtime(arguments, plan))
     bindings = inputs.table_bindings(plan, data, models.encodings(model.saved))
     with ExitStack() as stack:
         sources = inputs.open_sources(given, plan, bindings, inputs.array_names(plan, data), stack)

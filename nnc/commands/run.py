@@ -110,7 +110,7 @@ def _new(arguments: argparse.Namespace, held: ExitStack) -> Job:
     base = directory or (source.path.parent if source.path is not None else Path())
     load = partial(data.load, network.data, compiled.plan, base, network.outputs)
     places = _places(arguments, network, {"the spec": source.path, **data_files(network.data, base)})
-    settings.runtime(arguments)
+    settings.runtime(arguments, compiled.plan)
     model = Model.of(compiled, settings.execution(arguments))
     is_adapted = False
     if arguments.from_model is not None:
@@ -201,7 +201,7 @@ def _resumed(arguments: argparse.Namespace, held: ExitStack) -> Job:
     refuse_other_data(saved.provenance["data_sha256"], data_hashes(config, base), str(latest))
     places = _places_of(Path(arguments.resume), begun[1])
     moment = _until(moment, settings.whole_number(arguments, "epochs", 1))
-    session = settings.runtime(arguments).prepare(saved.plan)
+    session = settings.runtime(arguments, saved.plan).prepare(saved.plan)
     model = Model(session, saved.spec, saved.train, saved.outputs, saved.params, moment.history, config, base,
                   settings.execution(arguments))
     template = dataclasses.replace(saved, variables={}, progress={"run": saved.progress["run"]}, progress_arrays={})

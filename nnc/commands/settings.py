@@ -12,6 +12,7 @@ from .console import narrate
 
 if TYPE_CHECKING:
     from nnc.compiler.options import CompileOptions
+    from nnc.compiler.plan import Plan
     from nnc.runtime.protocol import Runtime
     from nnc.runtimes import Execution
 
@@ -46,12 +47,16 @@ def add_runtime(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", metavar="N", help="threads of the native runtime; results do not depend on it")
 
 
-def runtime(arguments: argparse.Namespace) -> Runtime:
-    """The runtime that the command line asks for.
+def runtime(arguments: argparse.Namespace, plan: Plan) -> Runtime:
+    """The runtime that the command line asks for; says where it does not compute as the plan allows.
 
     Raises: UsageError (E0806, E0823, E0826), ToolchainError (E0930, E0940-E0945).
     """
-    return execution(arguments).open(_say, _say)
+    from nnc.runtimes import tell_precision
+
+    found = execution(arguments).open(_say, _say)
+    tell_precision(found, plan.precision, _say)
+    return found
 
 
 def execution(arguments: argparse.Namespace) -> Execution:

@@ -1,4 +1,4 @@
-"""`precision = bfloat16` from the spec to the plan: read, refused where it does not fit, written and read back."""
+"""`precision = bfloat16` and `tf32` from the spec to the plan: read, refused where they do not fit, read back."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from nnc.compiler.verify import verify_plan
 from nnc.grammar.diagnostics import NncError
 from nnc.grammar.source import SourceFile
 
+ROUNDED = ("bfloat16", "tf32")
 SPEC = """
 nn 1
 model rounded
@@ -30,16 +31,18 @@ def plan_of(entry: str, dtype: str = "float32") -> Plan:
     return compile_source(source, CompileOptions(), verify=True).plan
 
 
-def test_a_plan_carries_its_precision() -> None:
-    plain, rounded = plan_of(""), plan_of(", precision = bfloat16")
+@pytest.mark.parametrize("precision", ROUNDED)
+def test_a_plan_carries_its_precision(precision: str) -> None:
+    plain, rounded = plan_of(""), plan_of(f", precision = {precision}")
     assert plain == plan_of(", precision = float32")
-    assert rounded == replace(plain, precision="bfloat16")
+    assert rounded == replace(plain, precision=precision)
 
 
-def test_a_plan_file_names_another_precision_than_float32_and_no_other() -> None:
-    rounded = plan_of(", precision = bfloat16")
+@pytest.mark.parametrize("precision", ROUNDED)
+def test_a_plan_file_names_another_precision_than_float32_and_no_other(precision: str) -> None:
+    rounded = plan_of(f", precision = {precision}")
     document = json.loads(to_json(rounded))
-    assert document["precision"] == "bfloat16"
+    assert document["precision"] == precision
     assert "precision" not in json.loads(to_json(replace(rounded, precision="float32")))
     assert from_json(to_json(rounded)) == rounded
     del document["precision"]
@@ -51,8 +54,9 @@ def test_an_unknown_precision_is_unsound() -> None:
         verify_plan(replace(plan_of(""), precision="float16"))
 
 
-def test_products_of_float64_are_not_rounded() -> None:
+@pytest.mark.parametrize("precision", ROUNDED)
+def test_products_of_float64_are_not_rounded(precision: str) -> None:
     with pytest.raises(NncError, match="E0605"):
-        plan_of(", precision = bfloat16", dtype="float64")
-    with pytest.raises(NncError, match="a product of float64 in bfloat16"):
-        verify_plan(replace(plan_of("", dtype="float64"), precision="bfloat16"))
+        plan_of(f", precision = {precision}", dtype="float64")
+    with pytest.raises(NncError, match=f"a product of float64 in {precision}"):
+        verify_plan(replace(plan_of("", dtype="float64"), precision=precision))

@@ -96,7 +96,7 @@ def main() -> int:
 
 
 def _plans() -> Iterator[Plan]:
-    for precision in ("float32", "bfloat16"):
+    for precision in ("float32", "bfloat16", "tf32"):
         for first in ("relu", GELU, "relu, use_bias = false", f"{GELU}, use_bias = false"):
             yield with_plain_sums(hidden_plan(first, first, f", clip_norm = 1, precision = {precision}"))
     yield spec_plan("siamese")

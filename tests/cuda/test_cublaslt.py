@@ -130,7 +130,7 @@ def test_operands_in_bfloat16_are_rounded_in_front_of_the_product() -> None:
     assert prepared.api.calls[-1][0] == "matmul"
 
 
-@pytest.mark.parametrize(("precision", "compute"), [("float32", 69), ("bfloat16", 68)])
+@pytest.mark.parametrize(("precision", "compute"), [("float32", 69), ("bfloat16", 68), ("tf32", 77)])
 def test_the_compute_type_is_the_plans(precision: str, compute: int) -> None:
     prepared, ways = prepared_for(hidden_plan("relu", "relu", f", precision = {precision}"))
     prepared.prepare(ways["none"], 8)

@@ -116,7 +116,7 @@ def test_products_of_float64_are_left_to_the_kernels() -> None:
     assert library_products(compile_source(SourceFile("hidden.nn", text)).plan) == {}
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "tf32"])
 def test_products_are_computed_as_the_plan_says(precision: str) -> None:
     ways = library_products(hidden_plan("relu", "tanh", f", precision = {precision}"))
     assert {way.compute for each in ways.values() for way in each} == {precision}
