@@ -40,7 +40,7 @@ template <int rows_, int vectors_, int down_, int split_, int depth_> struct til
     static constexpr int high = rows * down, wide = vectors * LANES;
     static constexpr int left_pitch = high + 4, right_pitch = wide + 1;
     static constexpr int left_cells = depth * left_pitch, cells = left_cells + depth * right_pitch;
-    static constexpr int sums = split == 1 ? 0 : SQUAD * rows * vectors * LANES;
+    static constexpr int warp_cells = rows * wide, sums = SQUAD * warp_cells;
     static constexpr int shared = cells > sums ? cells : sums;  /* elements that a squad needs */
     static_assert(down * split == SQUAD && rows % 4 == 0 && rows % split == 0 && depth % split == 0, "no tile");
 };
@@ -98,86 +98,62 @@ INLINE void add_slice(const element *slices, int down, int part, element (&sum)[
     }
 }
 
+/* The sums of the tile whose first row is `top` and whose first column is `side`, in shared memory: those of a warp's
+ * rows side by side, part after part. Compiled once for all products that have this kind of tile. */
+template <typename shape, typename element, bool a_along, bool b_along, bool rounded>
+SHARED void sum_tile(element *slices, const operand<element> a, const operand<element> b, long top, long rows, long side,
+                     long columns, long length) {
+    const int warp = threadIdx.x / LANES % SQUAD, down = warp % shape::down, part = warp / shape::down;
+    slice<element, shape::high, shape::depth, a_along, rounded> left;
+    slice<element, shape::wide, shape::depth, b_along, rounded> right;
+    element sum[shape::rows][shape::vectors] = {};
+    left.fetch(a, top, rows, 0, length);
+    right.fetch(b, side, columns, 0, length);
+    for (long r = 0; r < length; r += shape::depth) {
+        __syncthreads();    /* nobody reads the slices before any more */
+        left.put(slices, shape::left_pitch);
+        right.put(slices + shape::left_cells, shape::right_pitch);
+        __syncthreads();
+        left.fetch(a, top, rows, r + shape::depth, length);
+        right.fetch(b, side, columns, r + shape::depth, length);
+        add_slice<shape>(slices, down, part, sum);
+    }
+    __syncthreads();
+    element *const own = slices + warp * shape::warp_cells + lane_numbers();
+    UNROLL for (int i = 0; i < shape::rows; i++)
+        UNROLL for (int j = 0; j < shape::vectors; j++) own[(i * shape::vectors + j) * LANES] = sum[i][j];
+    __syncthreads();
+}
+
 /* What happens to the n elements from `column` on in `row`. */
 template <typename element>
 using finish = void (*)(const void *of, long row, long column, long at, long n, element sums);
 
-/* Rows from `row` on of a tile, up to `high` of them, finished one after another. sums: of the warp, row by row, the
- * `parts` parts of each `part_step` elements apart. */
-template <typename element, int vectors, finish<element> body>
-INLINE void finish_rows(const element *sums, int parts, int part_step, long row, long high, long column, long columns,
-                        const void *of) {
-    for (long i = 0; i < high; i++) {
-        for (int j = 0; j < vectors; j++) {
-            const long first = column + j * LANES, left = columns - first;
-            if (left <= 0) break;
-            const element *own = sums + (i * vectors + j) * LANES + lane_numbers();
-            element sum = own[0];
-            for (int k = 1; k < parts; k++) sum += own[k * part_step];
-            body(of, row + i, first, 0, left < LANES ? left : LANES, sum);
-        }
-    }
-}
-
-/* Rows from `row` on whose sums a warp has in registers. They take the way by local memory, so that the body's code
- * stands once. */
-template <typename shape, typename element, finish<element> body>
-INLINE void finish_own(const element (&sum)[shape::rows][shape::vectors], long row, long rows, long column, long columns,
-                       const void *of) {
-    element kept[shape::rows * shape::vectors];
-    UNROLL for (int i = 0; i < shape::rows; i++)
-        UNROLL for (int j = 0; j < shape::vectors; j++) kept[i * shape::vectors + j] = sum[i][j];
-    for (int i = 0; i < shape::rows && row + i < rows; i++) {
-        for (int j = 0; j < shape::vectors; j++) {
-            const long first = column + j * LANES, left = columns - first;
-            if (left > 0) body(of, row + i, first, 0, left < LANES ? left : LANES, kept[i * shape::vectors + j]);
-        }
-    }
-}
-
-/* finish(of, ...) on every row of a b, `rows` by `columns`, summed over `length`.
- * together: one warp finishes all rows of a warp's tile, from the first to the last, as partial sums need it. */
+/* finish(of, ...) on every row of a b, `rows` by `columns`, summed over `length`. The warps that sum the same rows finish
+ * a part of them each; together: one finishes all, from the first to the last, as partial sums need it. */
 template <typename shape, typename element, bool a_along, bool b_along, bool rounded, bool together, finish<element> body>
 INLINE void product(const operand<element> a, const operand<element> b, long rows, long columns, long length,
                     struct worker worker, const void *of) {
     DYNAMIC_SHARED(block_memory);
     element *const slices = (element *)block_memory + threadIdx.x / SQUAD_THREADS * shape::shared;
     const int warp = threadIdx.x / LANES % SQUAD, down = warp % shape::down, part = warp / shape::down;
+    const int each = together ? (part ? 0 : shape::rows) : shape::rows / shape::split, from = together ? 0 : part * each;
     const long blocks = (rows + shape::high - 1) / shape::high, panels = (columns + shape::wide - 1) / shape::wide;
     const long squads = worker.threads / SQUAD, squad = worker.thread / SQUAD;
     for (long first = 0; first < blocks * panels; first += squads) {
         const bool is_there = first + squad < blocks * panels;  /* all squads of a block come to the same barriers */
         const long top = is_there ? (first + squad) % blocks * shape::high : rows;
         const long side = is_there ? (first + squad) / blocks * shape::wide : columns;
-        slice<element, shape::high, shape::depth, a_along, rounded> left;
-        slice<element, shape::wide, shape::depth, b_along, rounded> right;
-        element sum[shape::rows][shape::vectors] = {};
-        left.fetch(a, top, rows, 0, length);
-        right.fetch(b, side, columns, 0, length);
-        for (long r = 0; r < length; r += shape::depth) {
-            __syncthreads();    /* nobody reads the slices before any more */
-            left.put(slices, shape::left_pitch);
-            right.put(slices + shape::left_cells, shape::right_pitch);
-            __syncthreads();
-            left.fetch(a, top, rows, r + shape::depth, length);
-            right.fetch(b, side, columns, r + shape::depth, length);
-            add_slice<shape>(slices, down, part, sum);
-        }
-        const long row = top + down * shape::rows, high = rows - row < shape::rows ? rows - row : shape::rows;
-        if constexpr (shape::split == 1) {
-            finish_own<shape, element, body>(sum, row, rows, side, columns, of);
-        } else {
-            constexpr int warp_cells = shape::rows * shape::vectors * LANES, each = shape::rows / shape::split;
-            __syncthreads();
-            element *const own = slices + warp * warp_cells;
-            UNROLL for (int i = 0; i < shape::rows; i++)
-                UNROLL for (int j = 0; j < shape::vectors; j++) own[(i * shape::vectors + j) * LANES + lane_numbers()] = sum[i][j];
-            __syncthreads();
-            const element *const parts = slices + down * warp_cells;
-            const long from = together ? 0 : part * each, up_to = together ? (part ? 0 : shape::rows) : from + each;
-            finish_rows<element, shape::vectors, body>(
-                parts + from * shape::vectors * LANES, shape::split, shape::down * warp_cells, row + from,
-                (high < up_to ? high : up_to) - from, side, columns, of);
+        sum_tile<shape, element, a_along, b_along, rounded>(slices, a, b, top, rows, side, columns, length);
+        const element *const sums = slices + down * shape::warp_cells + lane_numbers();
+        for (int i = from; i < from + each && top + down * shape::rows + i < rows; i++) {
+            for (int j = 0; j < shape::vectors && side + j * LANES < columns; j++) {
+                const element *const own = sums + (i * shape::vectors + j) * LANES;
+                element sum = own[0];
+                UNROLL for (int k = 1; k < shape::split; k++) sum += own[k * shape::down * shape::warp_cells];
+                const long column = side + j * LANES, left = columns - column;
+                body(of, top + down * shape::rows + i, column, 0, left < LANES ? left : LANES, sum);
+            }
         }
     }
     __syncthreads();    /* nobody reads this product's sums when the next one writes */

@@ -48,7 +48,7 @@ class Kernels:
     """
 
     def __init__(self, text: str, defines: Sequence[str] = (), finds_races: bool = False, order: int = 0) -> None:
-        self.names = tuple(dict.fromkeys(_KERNEL.findall(text)))
+        self.names = _kernels_in(text, tuple(defines))
         self._cluster = CLUSTER if "TEAM_CLUSTER" in defines else 1
         self._finds_races, self._order = finds_races, order
         self._path = _compiled(text, self.names, tuple(defines), finds_races)
@@ -100,6 +100,14 @@ def _folder() -> TemporaryDirectory[str]:
 def _run(*command: str) -> None:
     built = subprocess.run([COMPILER or "g++", *command], capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
+
+
+@cache
+def _kernels_in(text: str, defines: tuple[str, ...]) -> tuple[str, ...]:
+    """The kernels that the macros let stand."""
+    command = [COMPILER or "g++", "-E", "-P", "-x", "c++", *(f"-D{name}" for name in defines), f"-I{HEADERS}", "-"]
+    left = subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
+    return tuple(dict.fromkeys(_KERNEL.findall(left)))
 
 
 @cache

@@ -2,7 +2,7 @@
 
 The steps' functions are those that a processor would run, printed for vectors of 32 lanes: a warp is such a vector,
 and a worker. A phase, the calls between two barriers, is one kernel; all phases of a program, batch after batch, are
-another one, whose warps meet where a phase ends.
+another one, whose warps meet where a phase ends: the one kind is compiled where a team is named, the other where not.
 """
 
 from __future__ import annotations
@@ -97,9 +97,13 @@ class _ModulePrinter:
         for number, phase in enumerate(phases, 1):
             self._phase(source, f"{program.name}_phase_{number}", phase, offsets)
             launches.append(Launch(f"{program.name}_{number}", _warps(phase)))
+        source.line("#ifdef RESIDENT")
+        self._resident(source, program, len(phases))
+        source.line("#else")
         for number in range(len(launches)):
             self._kernel(source, program, number, number == len(phases))
-        self._resident(source, program, len(phases))
+        source.line("#endif")
+        source.line()
         feeds = [(name, self.plan.buffers[id]) for name, id in program.feeds if name != ROWS_FEED]
         fed = tuple([Feed(name, row_bytes(buffer)) for name, buffer in feeds])
         return _Printed(str(source), CudaProgram(program.name, fed, tuple(launches), f"{program.name}_resident"))
@@ -178,6 +182,13 @@ _INTRODUCTION = """
 """.strip("\n").splitlines()
 
 _MEMORY = """
+
+/* A text is compiled either for a team, and then has the resident kernels, or for kernels that are launched one after
+ * another: what is compiled for both would take twice as long. */
+#if defined(TEAM_BLOCK) || defined(TEAM_CLUSTER) || defined(TEAM_GRID)
+#define RESIDENT
+#endif
+
 /* What a run works in: variables and constants, the rest of the plan's arena, what steps need beside it, and what each
  * warp needs for itself. Every address is the plan's. */
 struct memory { char *fixed, *work, *pieces, *scratch; };

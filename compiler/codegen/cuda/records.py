@@ -71,8 +71,9 @@ class CudaModule:
     """Printed CUDA C, and the memory that it needs beside the plan's arena.
 
     piece_bytes: for all together; scratch_bytes: for each warp; shared_bytes: dynamic shared memory of a block for
-    every 8 of its warps. A block has WARPS warps, 8 unless the text is compiled with another multiple of 8; TEAM_BLOCK,
-    TEAM_CLUSTER or TEAM_GRID say which warps a resident kernel's team consists of.
+    every 8 of its warps. A block has WARPS warps, 8 unless the text is compiled with another multiple of 8. Compiled with
+    TEAM_BLOCK, TEAM_CLUSTER or TEAM_GRID, which say what the team of a resident kernel consists of, the text has the
+    resident kernels, and else those of the phases.
     """
 
     text: str

@@ -43,7 +43,7 @@ class Tile:
     def shared_bytes(self, dtype: str) -> int:
         """Of memory that a squad needs, as `tile` in product.cuh has it."""
         slices = self.depth * (self.high + 4) + self.depth * (self.wide + 1)
-        sums = 0 if self.split == 1 else SQUAD * self.rows * self.wide
+        sums = SQUAD * self.rows * self.wide
         return -(-max(slices, sums) * ITEM_SIZE[dtype] // 16) * 16
 
     def text(self) -> str:
