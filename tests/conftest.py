@@ -13,6 +13,9 @@ os.environ.setdefault("NNC_RUNTIME", "reference")   # nothing to compile; the te
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--bless", action="store_true", help="write the recorded texts anew: read the diff")
+    parser.addoption(
+        "--sanitize", type=int, metavar="N", help="run every bundled spec and N random networks under each sanitizer"
+    )
 
 
 @pytest.fixture

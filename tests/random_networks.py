@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import hypothesis
 import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
@@ -357,3 +358,21 @@ def random_networks(
     author.write_outputs()
     author.write_training(author.number(3, 6))
     return RandomNetwork("\n".join(["nn 1", "model random", *author.lines, ""]), dtype, author.domains)
+
+
+def first_networks(count: int, seed: int) -> list[RandomNetwork]:
+    """The first `count` different ones that Hypothesis makes from `seed`."""
+    found: dict[str, RandomNetwork] = {}
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=2 * count + 10, deadline=None, database=None, phases=[hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )  # fmt: skip
+    @hypothesis.given(random_networks())
+    def collect(network: RandomNetwork) -> None:
+        found.setdefault(network.text, network)
+
+    collect()
+    assert len(found) >= count, f"Hypothesis made {len(found)} networks"
+    return list(found.values())[:count]

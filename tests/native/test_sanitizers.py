@@ -1,5 +1,8 @@
 """Printed C under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer, in memory of exactly its size.
 
+`pytest tests/native/test_sanitizers.py --sanitize 20` runs every bundled spec and 20 random networks, which takes some
+minutes; without it, one spec and what is written for the purpose.
+
 For vectors of 128 bits, whose loads and stores of a few lanes are loops: masked instructions, which wider vectors use,
 are invisible to sanitizers. What those touch is seen in tests/runtime, by the bytes around every result.
 """
@@ -8,13 +11,16 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 from native_networks import Feeds, NetworkFeeds, spec_feeds, spec_plan
+from random_networks import first_networks
 from test_native_networks import shared_everywhere
 
+from nnc.commands.sources import bundled_names
 from nnc.compiler.codegen.module import Module, print_module
 from nnc.compiler.codegen.target import VECTOR128, Target
 from nnc.compiler.pipeline import compile_source
@@ -98,6 +104,33 @@ def test_slices_are_clean(sanitizer: str, tmp_path: Path, monkeypatch: pytest.Mo
         assert "heap-buffer-overflow" in report(plan, short, feeds, tmp_path)
 
 
-def test_a_bundled_spec_is_clean(tmp_path: Path) -> None:
-    plan = spec_plan("digits")
-    assert report(plan, build(plan, "address", tmp_path), spec_feeds(plan), tmp_path) == ""
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Whom `test_a_network_is_clean` examines: bundled specs by name, random networks by number."""
+    if "subject" in metafunc.fixturenames:
+        count = metafunc.config.getoption("--sanitize")
+        wanted = [("digits", "address", False)]
+        if count is not None:
+            ways = [("address", False), ("address", True), ("thread", True)]
+            wanted = [(subject, *way) for subject, way in product([*bundled_names(), *range(count)], ways)]
+        metafunc.parametrize(("subject", "sanitizer", "shared"), wanted)
+
+
+def test_a_network_is_clean(
+    subject: str | int,
+    sanitizer: str,
+    shared: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pytestconfig: pytest.Config,
+) -> None:
+    """shared: every step that has a loop is shared by the threads, however small."""
+    if shared:
+        shared_everywhere(monkeypatch)
+    if isinstance(subject, str):
+        plan = spec_plan(subject)
+        feeds = spec_feeds(plan)
+    else:
+        network = first_networks(pytestconfig.getoption("--sanitize"), seed=2)[subject]
+        plan = compile_source(SourceFile("random.nn", network.text)).plan
+        feeds = NetworkFeeds(plan, network.domains).feeds
+    assert report(plan, build(plan, sanitizer, tmp_path), feeds, tmp_path) == ""
