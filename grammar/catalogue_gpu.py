@@ -1,4 +1,4 @@
-"""Explanations of E094: the GPU, and what it needs before it runs a plan."""
+"""Explanations of E094: the GPU, what it needs before it runs a plan, and runtimes that disagree."""
 
 from __future__ import annotations
 
@@ -107,6 +107,21 @@ bug of nnc: please report it with the spec and what NVRTC says.
 
     nnc compile digits --device gpu --arch h100      wrong: a product's name
     nnc compile digits --device gpu --arch sm_90     right
+""",
+    ),
+    "E0949": Explanation(
+        "a runtime does not agree with the reference",
+        """
+`nnc verify` runs the same steps on every runtime and compares each tensor with the reference's, which NumPy computes.
+Runtimes sum in different orders, so that last bits differ. How far rounding alone drives this network apart is measured
+with the reference itself, run with the last bit of every stored number left to chance. A difference many times larger
+is a fault: of nnc, of the C compiler, of the driver, or of the machine.
+
+    nnc verify digits --runtimes native      # which one is it?
+    CC=clang nnc verify digits               # another compiler
+    nnc doctor                               # does each part work alone?
+
+Please report it, with the spec and the table.
 """,
     ),
 }

@@ -13,13 +13,28 @@ from types import ModuleType
 
 from nnc.grammar.diagnostics import NncError, UsageError
 
-from .commands import cache, check, diff, doctor, evaluate, explain, fmt, init, predict, render, run, specs, summary
+from .commands import (
+    cache,
+    check,
+    diff,
+    doctor,
+    evaluate,
+    explain,
+    fmt,
+    init,
+    predict,
+    render,
+    run,
+    specs,
+    summary,
+    verify,
+)
 from .commands import compile as compile_
 from .commands.console import open_closed_streams, output_refusal, wants_colour
 from .usage import Parser
 
 COMMANDS: tuple[ModuleType, ...] = (
-    init, run, evaluate, predict, summary, check, compile_, fmt, render, diff, explain, specs, doctor, cache
+    init, run, evaluate, predict, summary, check, compile_, fmt, render, diff, explain, specs, verify, doctor, cache
 )  # fmt: skip
 INTERRUPTED = 130
 OUR_BUG = 70
