@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from native_networks import NetworkFeeds, check_against_reference, networks, outcome, spec_feeds, spec_plan
 
 from nnc.commands.sources import bundled_names
-from nnc.compiler.codegen import calls, maps, module, products, reductions
+from nnc.compiler.codegen import calls, maps, module, operands, products, reductions
 from nnc.compiler.codegen.target import AVX2, VECTOR128, Target
 from nnc.compiler.pipeline import compile_source
 from nnc.grammar.source import SourceFile
@@ -71,7 +71,7 @@ def test_other_compilers_and_instruction_sets(cc: str, target: Target, monkeypat
 
 def shared_everywhere(patch: pytest.MonkeyPatch) -> None:
     """Let threads share every step that has a loop, however small."""
-    for part in (calls, maps, module, products, reductions):
+    for part in (calls, maps, module, operands, products, reductions):
         patch.setattr(part, "SMALL_WORK", 0)
 
 

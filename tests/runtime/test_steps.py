@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hand_made import PlanMaker, body, numbers, run
 
-from nnc.compiler.codegen import calls, maps, module, products, reductions
+from nnc.compiler.codegen import calls, maps, module, operands, products, reductions
 from nnc.compiler.expr import OPERATORS, PREDICATES, apply, const, exp, sqrt, var, where
 from nnc.compiler.ops import philox
 from nnc.compiler.ops.scalar import evaluate
@@ -36,7 +36,7 @@ def runtime(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if find_toolchain().toolchain is None:
         pytest.skip(find_toolchain().reason)
     if name == "native, shared":
-        for part in (calls, maps, module, products, reductions):
+        for part in (calls, maps, module, operands, products, reductions):
             monkeypatch.setattr(part, "SMALL_WORK", 0)
     monkeypatch.setattr(PlanMaker, "runtime", NativeRuntime(3 if name == "native, shared" else 1))
     return name
