@@ -11,7 +11,8 @@ of the operands where there is one, and the product. The binding is nvmath-pytho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from math import prod
@@ -22,6 +23,8 @@ import numpy as np
 from nnc.compiler.codegen.cuda.library import has_mask
 from nnc.compiler.codegen.cuda.records import LibraryProduct
 from nnc.compiler.plan import Plan
+
+from .refusals import device_fails
 
 WORKSPACE_BYTES: Final = 32 << 20   # what cuBLAS takes for itself on Hopper
 MOST_CANDIDATES: Final = 8          # algorithms that the heuristics are asked for, the likely best first
@@ -108,6 +111,17 @@ def rounding_text() -> str:
     return files("nnc.runtime.cuda").joinpath("convert.cuh").read_text("utf-8")
 
 
+@contextmanager
+def _refused(doing: str) -> Iterator[None]:
+    """Raises: ToolchainError E0947 for errors of the library's, which have a status."""
+    try:
+        yield
+    except Exception as error:
+        if not hasattr(error, "status"):
+            raise
+        raise device_fails("cuBLASLt", doing, str(error)) from None
+
+
 # --- memory -----------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class LibraryMemory:
@@ -171,7 +185,7 @@ class Library:
 
     memory: address of `library_memory(plan, products).size_bytes` bytes, aligned to 256. stream: gives the address of
     the stream to run on, asked at every run. kernels: those of `rounding_text()`; needed for products in bfloat16.
-    Not for several threads at once.
+    Not for several threads at once. Raises: ToolchainError E0947 where the library fails.
     """
 
     def __init__(
@@ -181,7 +195,8 @@ class Library:
         self.plan, self.memory, self.stream, self.kernels = plan, memory, stream, kernels
         self.places = library_memory(plan, products)
         self.api = api or load_cublaslt()
-        self.handle = self.api.create()
+        with _refused("making its handle"):
+            self.handle = self.api.create()
         self._prepared: list[PreparedProduct] = []
 
     def prepare(
@@ -192,7 +207,8 @@ class Library:
         address: buffer of the plan -> where its first element lies. piece: where the result goes, row by row without
         gaps, if no buffer takes it.
 
-        Raises: ProductUnsupportedError if cuBLASLt cannot do it; the kernels of the plan can.
+        Raises: ProductUnsupportedError if cuBLASLt cannot do it; the kernels of the plan can. ToolchainError E0947 if
+        it fails.
         """
         a, b = (self._matrix(id, rows, address) for id in (product.a, product.b))
         roundings: tuple[Rounding, ...] = ()
@@ -207,7 +223,8 @@ class Library:
         assert (result.rows, result.columns) == (m, n), (product, result)
         settings = {_TRANSA: int(product.transpose_b), _TRANSB: int(product.transpose_a)}
         settings |= self._epilogue(product, rows, address)
-        prepared = PreparedProduct(self, product, a, b, result, settings, roundings)
+        with _refused(f"preparing a product with epilogue {product.epilogue}"):
+            prepared = PreparedProduct(self, product, a, b, result, settings, roundings)
         self._prepared.append(prepared)
         return prepared
 
@@ -289,17 +306,19 @@ class PreparedProduct:
             raise
 
     def run(self) -> None:
-        """Enqueue the product, and the rounding of its operands before it."""
+        """Enqueue the product, and the rounding of its operands before it. Raises: ToolchainError E0947."""
         library, (a, b, result) = self.library, self._matrices
         for rounding in self.roundings:
             assert library.kernels is not None
             rounding.launch(library.kernels)
         in_a, in_b, out = self._layouts
-        library.api.matmul(
-            library.handle, self._description, self._one.ctypes.data, a.address, in_a, b.address, in_b,
-            self._zero.ctypes.data, result.address, out, result.address, out, self.candidates[self.chosen].ctypes.data,
-            library.memory + library.places.workspace, WORKSPACE_BYTES, library.stream(),
-        )  # fmt: skip
+        algorithm = self.candidates[self.chosen].ctypes.data
+        with _refused(f"multiplying with epilogue {self.product.epilogue}"):
+            library.api.matmul(
+                library.handle, self._description, self._one.ctypes.data, a.address, in_a, b.address, in_b,
+                self._zero.ctypes.data, result.address, out, result.address, out, algorithm,
+                library.memory + library.places.workspace, WORKSPACE_BYTES, library.stream(),
+            )  # fmt: skip
 
     def measure(self, seconds: Callable[[Callable[[], None]], float]) -> float:
         """Run every candidate, choose the quickest, give its time.

@@ -10,7 +10,7 @@ from pathlib import Path
 import emulated
 import numpy as np
 import pytest
-from host_cublaslt import BFLOAT16, FLOAT32, INVALID_VALUE, STREAM, HostCublasLt, HostKernels, StandInError
+from host_cublaslt import BFLOAT16, FLOAT32, INVALID_VALUE, STREAM, HostCublasLt, HostKernels
 from hypothesis import HealthCheck, given, settings
 from library_ways import bfloat16, check_plan
 from native_networks import NetworkFeeds, spec_feeds, spec_plan
@@ -21,6 +21,7 @@ from nnc.compiler.codegen.cuda.library import library_products
 from nnc.compiler.codegen.cuda.records import LibraryProduct
 from nnc.compiler.pipeline import compile_source
 from nnc.compiler.plan import Plan
+from nnc.grammar.diagnostics import ToolchainError
 from nnc.grammar.source import SourceFile
 from nnc.runtime.cuda.cublaslt import (
     EPILOGUES,
@@ -198,7 +199,7 @@ def test_a_product_without_an_algorithm_leaves_nothing(offered: int, unsupported
 
 def test_another_failure_of_the_library_is_no_refusal() -> None:
     prepared, ways = prepared_for(hidden_plan("relu", "relu"), HostCublasLt(fails=INVALID_VALUE))
-    with pytest.raises(StandInError):
+    with pytest.raises(ToolchainError, match=r"E0947.*cuBLASLt fails while preparing a product with epilogue none"):
         prepared.prepare(ways["none"], 8)
     assert list(prepared.api.alive.values()) == ["handle"]
 
