@@ -1,8 +1,9 @@
 """How a product reads its two matrices: where they lie, or from a copy in the order that it needs.
 
 The right operand is read in panels of columns, the left one a few rows at a time. A weight lies in panels already; the
-same weight transposed is turned first. What a batch made lies in rows: with a small batch it is read there, else its
-rows are too far apart for the processor to keep up, and it is copied.
+same weight transposed is turned first. What a batch made lies in rows: if there is little of it, it is read there, else
+its rows are too far apart for the processor to keep up, and it is copied: the right operand before the product, the
+left one by each thread, as many of its rows at a time as stay near while all panels go by.
 """
 
 from __future__ import annotations
@@ -19,17 +20,28 @@ from .places import Length, length_of
 from .source import Source
 from .target import Target
 
-FAR_BYTES: Final = 1 << 20      # of a matrix, from which on reading it in another order than it lies in is slow
+FAR_BYTES: Final = 1 << 17      # of a right operand whose rows are too far apart to be read in panels
+WIDE_BYTES: Final = 1 << 16     # of a left operand that is not read where it lies, a few elements of each row
+FEW_PANELS: Final = 3           # that read a copy do not pay for it
+NEAR_ROWS: Final = 128          # of a left operand that are copied at a time, at most
+NEAR_BYTES: Final = 1 << 18     # and their bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Element (i, r) of a block of rows is pointer[i * row + r * step]; blocks are `block` elements a row apart."""
+    """Element (i, r) of a block of rows is pointer[i * row + r * step]; blocks are `block` elements a row apart.
+
+    near: how many rows each thread copies at a time to where `pointer` says, from `source`, whose rows are columns
+    `source_step` elements apart; 0 if they are read where they lie.
+    """
 
     pointer: str
     row: int
     step: int
     block: str
+    near: int = 0
+    source: str = ""
+    source_step: int = 0
     prepare: Call | None = None
     piece: Piece | None = None
 
@@ -120,13 +132,24 @@ class Product:
 
 
 def left_operand(product: Product, pointer: str) -> Left:
-    """The left operand; copied if its rows are columns of a large matrix."""
+    """The left operand; copied if its rows are columns of a matrix that is not small."""
     outer, inner = product.a.strides
     if product.turned_a:
         outer, inner = inner, outer
-        if outer == 1 and isinstance(product.rows, int) and product.is_far(product.summed, product.rows):
-            return _packed_left(product, inner)
+        if outer == 1 and (near := _near_rows(product)):
+            block = str(product.summed)
+            return Left("left", 1, product.tile_rows, block, near=near, source=pointer, source_step=inner)
     return Left(pointer, outer, inner, str(outer))
+
+
+def _near_rows(product: Product) -> int:
+    """How many rows of the left operand to copy at a time, whole tiles; 0 where that does not pay."""
+    rows, tile = product.rows, product.tile_rows
+    row_bytes = product.at(product.summed) * ITEM_SIZE[product.dtype]
+    panels = sum(run.count for run in product.runs)
+    if not isinstance(rows, int) or rows < NEAR_ROWS or panels < FEW_PANELS or rows * row_bytes < WIDE_BYTES:
+        return 0
+    return max(min(NEAR_ROWS, NEAR_BYTES // row_bytes) // tile, 1) * tile
 
 
 def right_operand(product: Product, pointer: str) -> Right:
@@ -141,24 +164,6 @@ def right_operand(product: Product, pointer: str) -> Right:
     if product.is_far(summed, product.columns):
         return _packed_right(product, row)
     return Right(pointer, "1", row)
-
-
-def _packed_left(product: Product, row: int) -> Left:
-    """Blocks of a tile's rows, each with the summed index running outermost."""
-    tile = product.tile_rows
-    assert isinstance(product.rows, int)
-    cells = -(-product.rows // tile) * tile * product.at(product.summed)
-    piece = product.piece("left", cells)
-    arguments, source = Arguments(product.plan), Source()
-    pointer = arguments.pointer(product.step.operands[0])
-    arguments.piece(piece, product.dtype)
-    with source.block("HEAD"):
-        source.line(f"const struct share blocks = share_of({-(-product.rows // tile)}, worker);")
-        source.line(
-            f"pack_rows_{product.kind}({pointer}, {row}, {product.summed}, {product.rows}, {tile}, left, blocks);"
-        )
-    block = str(product.summed)
-    return Left("left", 1, tile, block, _call(product, 0, "pack", arguments, source, piece, cells), piece)
 
 
 def _packed_right(product: Product, row: int) -> Right:

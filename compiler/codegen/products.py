@@ -10,13 +10,14 @@ from ..types import ITEM_SIZE
 from .bodies import BodyPrinter, Known, combined
 from .calls import SMALL_WORK, Arguments, Call, Piece, head
 from .expressions import ELEMENT, SUFFIX, Typed
-from .operands import Left, Product, Right, left_operand, right_operand
+from .operands import FEW_PANELS, Left, Product, Right, left_operand, right_operand
 from .places import Level, Place, linear, vector_type
 from .reductions import Partials, finish_call, piece_spans
 from .source import Source
 from .target import Target
 
-NEAR_ROWS = 128     # of a large result: what they read of the left operand stays near while all panels go by
+DEPTH = 1024            # of the inner index that is summed at a time where it is long
+FAR_CELLS = 1 << 18     # of a left operand, from which on it does not stay near while all panels go by
 
 
 def matmul_calls(
@@ -35,12 +36,30 @@ class _ProductPrinter:
         self.is_shared = cells // (product.target.lanes * 2) > SMALL_WORK
         self.summing = [r for r in step.reductions if str(r.expr.value) != "b"]
         self.sums: list[Piece] = []
+        self.partial: Piece | None = None
         self.strides: dict[str, int] = {}   # of rows, where bodies serve products of several shapes
         self.body = self._body()
         touched = {id for _, id in step.body.operands} | {id for id, _ in step.body.stores}
         self.is_update = not self.summing and all(
             id in product.panels or plan.buffers[id].type.concrete(1) == () for id in touched
         )
+        if self._is_deep():
+            cells = sum(run.count for run in product.runs) * self._blocks_at() * product.tile_rows
+            self.partial = product.piece("partial", cells * product.width * product.target.lanes)
+            self.arguments.piece(self.partial, product.dtype)
+
+    def _is_deep(self) -> bool:
+        """Whether to sum a part of the inner index at a time, so that what many panels read of the left operand stays
+        near."""
+        product = self.product
+        summed, panels = product.at(product.summed), sum(run.count for run in product.runs)
+        is_far = summed >= 2 * DEPTH and product.at(product.rows) * summed >= FAR_CELLS and panels > FEW_PANELS
+        is_tiled = product.has_own_tiles and product.width > 1 and not product.target.rounding
+        return is_far and is_tiled and not self.is_update and not self.left.near
+
+    def _blocks_at(self) -> int:
+        """Tiles along a panel, with a full batch."""
+        return -(-self.product.at(self.product.rows) // self.product.tile_rows)
 
     # --- the body, run on every vector of a tile ---------------------------------------------------------------------
     def _body(self) -> BodyPrinter:
@@ -132,9 +151,11 @@ class _ProductPrinter:
         operands = zip(self.step.operands, pieces, strict=True)
         read = [id for id, piece in operands if piece is None] + [id for _, id in body.operands]
         reads = (*self.arguments.spans(read), *piece_spans(copied))
-        writes = (*self.arguments.spans(id for id, _ in body.stores), *piece_spans(self.sums))
+        made = [*self.sums, *([self.partial] if self.partial is not None else [])]
+        writes = (*self.arguments.spans(id for id, _ in body.stores), *piece_spans(made))
         text = str(source).replace("struct NAME", "struct BODY").replace("NAME_", "BODY_")
-        return Call("matmul", text, pointers, reads, writes, self.is_shared, body=str(before))
+        near = self.left.near * self.product.at(self.product.summed) * ITEM_SIZE[self.product.dtype]
+        return Call("matmul", text, pointers, reads, writes, self.is_shared, near, body=str(before))
 
     def _hoisted(self) -> list[tuple[str, str]]:
         """Names of what is computed once per call, with their types."""
@@ -206,22 +227,28 @@ class _ProductPrinter:
 
     # --- tiles ------------------------------------------------------------------------------------------------------
     def _tiles(self, source: Source) -> None:
-        """The thread's share of all tiles: panel after panel, of a large result a group of rows at a time."""
-        rows = self.product.rows
-        if isinstance(rows, int) and rows > NEAR_ROWS and self.left.piece is not None:
-            with source.block(f"for (long top = 0; top < {rows}; top += {NEAR_ROWS})"):
-                source.line(f"const long high = {rows} - top < {NEAR_ROWS} ? {rows} - top : {NEAR_ROWS};")
-                self._panels(source, "top", "high")
-        else:
-            self._panels(source, "0", str(rows))
+        """The thread's share of all tiles: panel after panel, or, of a large result, a group of rows after another."""
+        product, left = self.product, self.left
+        if not left.near:
+            self._panels(source, "0", str(product.rows), "worker")
+            return
+        rows, tile, kind = product.rows, product.tile_rows, product.kind
+        source.line(f"{ELEMENT[product.dtype]} *const left = ({ELEMENT[product.dtype]} *)worker.scratch;")
+        source.line(f"const struct share mine = blocks_of({rows}, {tile}, worker);")
+        with source.block(f"for (long top = mine.first; top < mine.last; top += {left.near})"):
+            source.line(f"const long high = mine.last - top < {left.near} ? mine.last - top : {left.near};")
+            source.line(
+                f"pack_rows_{kind}({tile}, {left.source} + top, {left.source_step}, {product.summed}, high, left);"
+            )
+            self._panels(source, "top", "high", "alone(worker)")
 
-    def _panels(self, source: Source, top: str, high: str) -> None:
+    def _panels(self, source: Source, top: str, high: str, worker: str) -> None:
         """Tiles of `high` rows from row `top` on."""
         product = self.product
         tile = product.tile_rows
         count = sum(run.count for run in product.runs)
         source.line(f"const long blocks = ({high} + {tile - 1}) / {tile};")
-        source.line(f"const struct share tiles = share_of({count} * blocks, worker);")
+        source.line(f"const struct share tiles = share_of({count} * blocks, {worker});")
         if not product.has_own_tiles:
             self._all_panels(source, top, high)
             return
@@ -237,6 +264,9 @@ class _ProductPrinter:
                 shape = f"{tall}, {vectors}, {run.columns}"
                 if self.is_update:
                     call = f"updates_{product.kind}({shape}, {self._known_rows()}, &product, {begin}, NAME_update, &s);"
+                elif self.partial is not None:
+                    place = f"partial + {done * self._blocks_at() * tall * product.width * product.target.lanes}"
+                    call = f"far_panels_{product.kind}({shape}, &product, {begin}, NAME_body, &s, {DEPTH}, {place});"
                 else:
                     call = f"panels_{product.kind}({shape}, &product, {begin}, NAME_body, &s);"
                 source.line(call)

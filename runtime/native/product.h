@@ -10,6 +10,8 @@
 
 #include "share.h"
 
+void *memcpy(void *, const void *, unsigned long);
+
 #define MOST_ROWS 8     /* of a tile */
 #define MOST_VECTORS 4  /* across a tile */
 
@@ -27,8 +29,8 @@ struct run { long column, count, columns; };
 #define PRODUCT(kind, element, vector)                                                                 \
     struct product_##kind {                                                                            \
         const element *a;       /* element (i, r) of a block of rows is at i * a_row + r * a_step */   \
-        long a_row, a_step;     /* in the block of rows that begins at row * a_block */                \
-        long a_block;                                                                                  \
+        long a_row, a_step;     /* in the block, which begins a_block elements for each row that is */ \
+        long a_block;           /* computed before its first */                                        \
         const element *b;       /* a panel begins b_column elements for each column before it; row r */ \
         long b_column, b_step;  /* of it begins at r * b_step (0: as many as it has columns) */        \
         long length;            /* of the inner index r */                                             \
@@ -48,8 +50,11 @@ struct run { long column, count, columns; };
                                                                                                        \
     INLINE void tile_##kind(const int rows, const int vectors, const long columns,                     \
                             const struct product_##kind *p, const element *a, const element *b,        \
-                            long row, long column, finish_##kind *finish, const void *of) {            \
+                            long row, long column, finish_##kind *finish, const void *of,              \
+                            const element *before, element *kept) {                                    \
         vector sum[MOST_ROWS][MOST_VECTORS] = {{{0}}};                                                 \
+        if (before) UNROLL for (int i = 0; i < rows; i++)                                              \
+            UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = load_##kind(before + (i * vectors + j) * LANES, LANES); \
         const long a_row = p->a_row, a_step = p->a_step, b_step = p->b_step;                           \
         for (long r = p->length; r > 0; r--) {                                                         \
             vector right[MOST_VECTORS];                                                                \
@@ -62,6 +67,11 @@ struct run { long column, count, columns; };
             }                                                                                          \
             a += a_step;                                                                               \
             b += b_step;                                                                               \
+        }                                                                                              \
+        if (kept) {                                                                                    \
+            UNROLL for (int i = 0; i < rows; i++)                                                      \
+                UNROLL for (int j = 0; j < vectors; j++) store_##kind(kept + (i * vectors + j) * LANES, sum[i][j], LANES); \
+            return;                                                                                    \
         }                                                                                              \
         const long at = p->rows * column + row * columns;                                              \
         UNROLL for (int i = 0; i < rows; i++) {                                                        \
@@ -78,7 +88,7 @@ struct run { long column, count, columns; };
                                 const struct product_##kind *p, const element *a, const element *b, long row, \
                                 element *sums, long pitch) {                                           \
         const struct sums_##kind kept = {sums, pitch};                                                 \
-        tile_##kind(rows, vectors, columns, p, a + row * p->a_row, b, row, 0, keep_##kind, &kept);     \
+        tile_##kind(rows, vectors, columns, p, a + row * p->a_row, b, row, 0, keep_##kind, &kept, 0, 0); \
     }                                                                                                  \
     INLINE void tile_rows_##kind(const int vectors, const long columns, long rows, const struct product_##kind *p, \
                                 const element *a, const element *b, element *sums, long pitch) {       \
@@ -104,10 +114,10 @@ struct run { long column, count, columns; };
         const long blocks = (p->high + tall - 1) / tall;                                               \
         for (long tile = tiles.first; tile < tiles.last; tile++) {                                     \
             const long panel = tile / blocks, top = tile % blocks * tall, row = p->top + top;          \
-            const element *a = p->a + row * p->a_block, *b = p->b + panel * columns * p->b_column;     \
+            const element *a = p->a + top * p->a_block, *b = p->b + panel * columns * p->b_column;     \
             const long column = p->column + panel * columns, left = p->high - top;                     \
             if (left >= tall) {                                                                        \
-                tile_##kind(tall, vectors, columns, p, a, b, row, column, finish, of);                 \
+                tile_##kind(tall, vectors, columns, p, a, b, row, column, finish, of, 0, 0);           \
                 continue;                                                                              \
             }                                                                                          \
             element sums[(MOST_ROWS * MOST_VECTORS + 1) * LANES] __attribute__((aligned(64)));         \
@@ -116,6 +126,41 @@ struct run { long column, count, columns; };
                 UNROLL for (int j = 0; j < vectors; j++) {                                             \
                     finish(of, row + i, column + j * LANES, p->rows * column + (row + i) * columns + j * LANES, \
                            LANES_FROM(columns, j), load_##kind(sums + (i * vectors + j) * LANES, LANES)); \
+                }                                                                                      \
+            }                                                                                          \
+        }                                                                                              \
+    }                                                                                                  \
+                                                                                                       \
+    /* The same where a panel and the rows that it meets do not stay near: `depth` of the inner index at a time. What     \
+     * the tiles have summed so far lies in `partial`. */                                                                \
+    INLINE void far_panels_##kind(const int tall, const int vectors, const long columns,               \
+                                  const struct product_##kind *p, struct share tiles, finish_##kind *finish, \
+                                  const void *of, const long depth, element *partial) {                \
+        const long blocks = (p->high + tall - 1) / tall;                                               \
+        struct product_##kind q = *p;                                                                  \
+        for (long start = 0; start < p->length; start += depth) {                                      \
+            const int is_first = start == 0, is_last = start + depth >= p->length;                     \
+            q.length = is_last ? p->length - start : depth;                                            \
+            for (long tile = tiles.first; tile < tiles.last; tile++) {                                 \
+                const long panel = tile / blocks, top = tile % blocks * tall, row = p->top + top;      \
+                const element *a = p->a + top * p->a_block + start * p->a_step;                        \
+                const element *b = p->b + panel * columns * p->b_column + start * p->b_step;           \
+                const long column = p->column + panel * columns, left = p->high - top;                 \
+                element *kept = partial + tile * tall * vectors * LANES;                               \
+                if (left >= tall) {                                                                    \
+                    tile_##kind(tall, vectors, columns, &q, a, b, row, column, finish, of,             \
+                                is_first ? 0 : kept, is_last ? 0 : kept);                              \
+                    continue;                                                                          \
+                }                                                                                      \
+                element sums[(MOST_ROWS * MOST_VECTORS + 1) * LANES] __attribute__((aligned(64)));     \
+                sums_of_##kind(left, vectors, &q, a, b, sums, vectors * LANES);                        \
+                for (long k = 0; k < left * vectors; k++) {                                            \
+                    vector sum = load_##kind(sums + k * LANES, LANES);                                 \
+                    if (!is_first) sum += load_##kind(kept + k * LANES, LANES);                        \
+                    const long i = k / vectors, j = k % vectors;                                       \
+                    if (is_last) finish(of, row + i, column + j * LANES, p->rows * column + (row + i) * columns + j * LANES, \
+                                        LANES_FROM(columns, j), sum);                                  \
+                    else store_##kind(kept + k * LANES, sum, LANES);                                   \
                 }                                                                                      \
             }                                                                                          \
         }                                                                                              \
@@ -136,7 +181,7 @@ struct run { long column, count, columns; };
                 const long top = tile % blocks * tall, left = p.high - top, row = p.top + top;         \
                 const long high = left < tall ? left : tall;                                           \
                 element sums[(MOST_ROWS * MOST_VECTORS + 1) * LANES] __attribute__((aligned(64)));     \
-                sums_of_##kind(high, vectors, &p, p.a + row * p.a_block, p.b + column * p.b_column, sums, columns); \
+                sums_of_##kind(high, vectors, &p, p.a + top * p.a_block, p.b + column * p.b_column, sums, columns); \
                 finish(of, row, high, column, columns, p.rows * column + row * columns, sums);         \
             }                                                                                          \
         }                                                                                              \
@@ -190,13 +235,13 @@ SHARED void turn_f64(const double *from, long from_step, long rows, long columns
             }                                                                                          \
         }                                                                                              \
     }                                                                                                  \
-    SHARED void pack_rows_##kind(const element *from, long from_step, long length, long rows, long tall, \
-                                 element *to, struct share blocks) {                                   \
-        for (long r = 0; r < length; r++) {                                                            \
-            for (long block = blocks.first; block < blocks.last; block++) {                            \
-                const long n = rows - block * tall < tall ? rows - block * tall : tall;                \
-                element *place = to + block * tall * length + r * tall;                                \
-                for (long k = 0; k < n; k++) place[k] = from[r * from_step + block * tall + k];        \
+    INLINE void pack_rows_##kind(const int tall, const element *from, long from_step, long length, long rows, element *to) { \
+        for (long row = 0; row < rows; row += tall, to += tall * length) {                             \
+            const long n = rows - row < tall ? rows - row : tall;                                      \
+            for (long r = 0; r < length; r++) {                                                        \
+                const element *place = from + r * from_step + row;                                     \
+                if (n == tall) memcpy(to + r * tall, place, tall * sizeof(element));                   \
+                else memcpy(to + r * tall, place, (unsigned long)n * sizeof(element));                 \
             }                                                                                          \
         }                                                                                              \
     }

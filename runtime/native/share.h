@@ -27,12 +27,15 @@ INLINE struct share share_of(long count, struct worker worker) {
     return (struct share){count * worker.thread / worker.threads, count * (worker.thread + 1) / worker.threads};
 }
 
-/* As share_of, cut at whole vectors. */
-INLINE struct share lanes_of(long count, struct worker worker) {
-    struct share vectors = share_of((count + LANES - 1) / LANES, worker);
-    long last = vectors.last * LANES;
-    return (struct share){vectors.first * LANES, last < count ? last : count};
+/* As share_of, cut at blocks of `size` pieces. */
+INLINE struct share blocks_of(long count, long size, struct worker worker) {
+    struct share blocks = share_of((count + size - 1) / size, worker);
+    long last = blocks.last * size;
+    return (struct share){blocks.first * size, last < count ? last : count};
 }
+
+/* As share_of, cut at whole vectors. */
+INLINE struct share lanes_of(long count, struct worker worker) { return blocks_of(count, LANES, worker); }
 
 /* What of a share lies in the `count` pieces from `first` on, counted from there. */
 INLINE struct share within(struct share share, long first, long count) {

@@ -21,9 +21,9 @@ typedef void update_f64(const void *of, long at, long count, const double *sums)
         const long blocks = (p->high + tall - 1) / tall;                                               \
         for (long tile = tiles.first; tile < tiles.last; tile++) {                                     \
             const long panel = tile / blocks;                                                          \
-            const long row = p->top + tile % blocks * tall, high = rows - row < tall ? rows - row : tall; \
+            const long top = tile % blocks * tall, row = p->top + top, high = rows - row < tall ? rows - row : tall; \
             element sums[(MOST_ROWS * MOST_VECTORS + 1) * LANES] __attribute__((aligned(64)));         \
-            const element *a = p->a + row * p->a_block, *b = p->b + panel * columns * p->b_column;     \
+            const element *a = p->a + top * p->a_block, *b = p->b + panel * columns * p->b_column;     \
             if (high == tall) tile_sums_##kind(tall, vectors, columns, p, a, b, 0, sums, columns); \
             else sums_of_##kind(high, vectors, p, a, b, sums, columns);                                \
             update(of, p->rows * (p->column + panel * columns) + row * columns, high * columns, sums); \

@@ -31,6 +31,14 @@ output digit = (seen, read) -> Concatenate -> Dense(100, tanh, kernel_regularize
 }
 train { optimizer = adam(learning_rate = 0.001), batch_size = 96, clip_norm = 1, seed = 3 }
 """
+DEEP = """
+input signal: float32[2300]
+output kind = signal -> Dense(210, relu) -> Dense(2100, relu) -> Dense(5, softmax) {
+  loss = sparse_categorical_crossentropy
+}
+train { optimizer = rmsprop, batch_size = 131, seed = 3 }
+"""
+DEEP_DOMAINS = {"signal": ("real", 0), "kind": ("class", 5)}
 LARGE_DOMAINS = {"image": ("byte", 256), "word": ("index", 5000), "digit": ("class", 10)}
 
 
@@ -93,6 +101,18 @@ def test_threads_change_no_byte_of_large_steps() -> None:
     alone = outcome(NativeRuntime(1).prepare(plan), network.feeds, steps=5)
     for threads in (2, 4):
         assert outcome(NativeRuntime(threads).prepare(plan), network.feeds, steps=5) == alone
+
+
+def test_products_that_go_through_long_rows_part_by_part() -> None:
+    """Their sums so far, and the rows that a thread copies for itself, with batches of whole and of broken tiles."""
+    plan = compile_source(SourceFile("deep.nn", DEEP)).plan
+    feeds = NetworkFeeds(plan, DEEP_DOMAINS).feeds
+    text = NativeRuntime(1).prepare(plan)._module.text
+    assert "far_panels_f32(" in text
+    assert "pack_rows_f32(" in text
+    check_against_reference(plan, feeds, steps=2)
+    alone = outcome(NativeRuntime(1).prepare(plan), feeds, steps=2)
+    assert outcome(NativeRuntime(3).prepare(plan), feeds, steps=2) == alone
 
 
 def test_many_steps_in_one_call_are_those_of_many_calls() -> None:
