@@ -30,14 +30,17 @@ _ROOT_CYCLES: Final = {"map": 0, "gather": 2, "scatter_add": 8, "random": 60}   
 KERNELS_OF_MAPS: Final = frozenset(_ROOT_CYCLES)
 
 
-def map_calls(plan: Plan, step: Step, number: int, target: Target) -> list[Call]:
-    """The functions of a step that runs through its space, in the order to call them."""
-    return _MapPrinter(plan, step, number, target).calls()
+def map_calls(plan: Plan, step: Step, number: int, target: Target, result: Piece | None = None) -> list[Call]:
+    """The functions of a step that runs through its space, in the order to call them.
+
+    result: where the root's result already lies, row by row, of a kernel that is none of these.
+    """
+    return _MapPrinter(plan, step, number, target, result).calls()
 
 
 class _MapPrinter:
-    def __init__(self, plan: Plan, step: Step, number: int, target: Target) -> None:
-        self.plan, self.step, self.number, self.target = plan, step, number, target
+    def __init__(self, plan: Plan, step: Step, number: int, target: Target, result: Piece | None) -> None:
+        self.plan, self.step, self.number, self.target, self.result = plan, step, number, target, result
         self.arguments = Arguments(plan)
         body = step.body
         ids = [id for _, id in body.operands] + [id for id, _ in body.stores]
@@ -90,7 +93,7 @@ class _MapPrinter:
             indices = self.plan.buffers[step.operands[1]]
             shape = (*indices.type.shape, 1)
             return {_INDEX: replace(indices, type=indices.type.with_shape(shape), strides=(*indices.strides, 0))}
-        if step.kernel in ("scatter_add", "random"):
+        if step.kernel in ("scatter_add", "random") or self.result is not None:
             return {_ACC: Buffer("acc", "temporary", space, row_major(space.shape), 0, "")}
         return {}
 
@@ -101,9 +104,11 @@ class _MapPrinter:
         if step.kernel == "gather":
             level = Level.ELEMENT if self.row != 1 else Level.ROW
             return Place("row", dtype, level, "j" if self.row != 1 else "0"), Known(level, 0, dtype)
-        size = prod(step.space.concrete(self.plan.batch_size)) * ITEM_SIZE[dtype]
-        piece = Piece("result", self.number, size)
-        self.pieces.append(piece)
+        piece = self.result
+        if piece is None:
+            size = prod(step.space.concrete(self.plan.batch_size)) * ITEM_SIZE[dtype]
+            piece = Piece("result", self.number, size)
+            self.pieces.append(piece)
         pointer = self.arguments.piece(piece, dtype)
         made = Buffer("acc", "temporary", TensorType(dtype, ()), (), 0, "")
         place = self.nest.place(_ACC, made, pointer)
@@ -199,10 +204,11 @@ class _MapPrinter:
         arguments = self.arguments.all()
         read = [*step.operands, *(id for _, id in body.operands)]
         made = piece_spans((*self.sums.pieces, *self.pieces))
+        reads = (*self.arguments.spans(read), *piece_spans([self.result] if self.result else []))
         writes = (*self.arguments.spans(id for id, _ in body.stores), *made)
         text = str(source).replace("HEAD", head(arguments), 1)
         return Call(
-            step.kernel, text, arguments, self.arguments.spans(read), writes, self.is_shared,
+            step.kernel, text, arguments, reads, writes, self.is_shared,
             self.body.scratch.size_bytes, parts=self._parts(),
         )  # fmt: skip
 
@@ -291,4 +297,4 @@ def _cycles(step: Step) -> int:
     """Instructions for each vector of the space, roughly."""
     body = step.body
     heavy = sum(12 for s in body.statements if _HEAVY & set(str(s.expr).replace("(", " ").split()))
-    return 2 + _ROOT_CYCLES[step.kernel] + len(body.operands) + 2 * len(body.statements) + heavy
+    return 2 + _ROOT_CYCLES.get(step.kernel, 0) + len(body.operands) + 2 * len(body.statements) + heavy

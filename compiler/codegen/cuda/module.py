@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...plan import ROWS_FEED, Plan, Program, Step
-from ..calls import Call, Piece, comment, note_of, noted
+from ..calls import Call, Piece, Span, comment, note_of, noted
 from ..entries import row_bytes
 from ..functions import Functions, addresses
 from ..maps import map_calls
@@ -20,8 +20,8 @@ from ..names import plainly_named
 from ..phases import PIECE_ALIGNMENT, Phase, phases_of, place_pieces
 from ..source import Source
 from ..target import WARP
-from .products import matmul_cuda_calls
-from .records import CudaModule, CudaProgram, Launch, LibraryProduct
+from .products import ByLibrary, library_calls, matmul_cuda_calls
+from .records import CudaModule, CudaProgram, Launch, LibraryCall, LibraryProduct
 
 _HEADERS = ("warp.cuh", "warp_math.cuh", "philox.cuh", "share.cuh", "rows.cuh", "product.cuh", "team.cuh")
 _KERNEL = 'extern "C" __global__ void __launch_bounds__(WARPS * LANES)'
@@ -65,10 +65,13 @@ class _ModulePrinter:
     def _calls(self, program: Program) -> list[Call]:
         calls: list[Call] = []
         for number, step in enumerate(program.steps):
-            calls += noted(self._step_calls(step, number), note_of(step, program))
+            calls += noted(self._step_calls(program, step, number), note_of(step, program))
         return calls
 
-    def _step_calls(self, step: Step, number: int) -> list[Call]:
+    def _step_calls(self, program: Program, step: Step, number: int) -> list[Call]:
+        product = self.library.get((program.name, number))
+        if product is not None:
+            return library_calls(self.plan, step, product, WARP)
         step = plainly_named(step)
         if step.kernel == "matmul":
             return matmul_cuda_calls(self.plan, step, number, WARP)
@@ -88,25 +91,37 @@ class _ModulePrinter:
 
     def _program(self, program: Program, calls: Sequence[Call]) -> _Printed:
         """The program's phases as functions, each as a kernel, and the kernel of them all."""
-        phases = phases_of(calls)
+        phases = _phases_of(calls)
         offsets, size = place_pieces(phases)
         self.piece_bytes = max(self.piece_bytes, size)
         source = Source()
         self._gathering(source, program)
-        launches = [Launch(f"{program.name}_0", self.plan.batch_size)]
+        launches: list[Launch | LibraryCall] = [Launch(f"{program.name}_0", self.plan.batch_size)]
         for number, phase in enumerate(phases, 1):
+            call = phase.calls[0] if phase.calls else None
+            if isinstance(call, ByLibrary) and call.product is not None:
+                launches.append(LibraryCall(call.product, _place(call, offsets)))
+                continue
             self._phase(source, f"{program.name}_phase_{number}", phase, offsets)
             launches.append(Launch(f"{program.name}_{number}", _warps(phase)))
-        source.line("#ifdef RESIDENT")
-        self._resident(source, program, len(phases))
-        source.line("#else")
-        for number in range(len(launches)):
-            self._kernel(source, program, number, number == len(phases))
-        source.line("#endif")
-        source.line()
+        resident = "" if any(isinstance(phase, LibraryCall) for phase in launches) else f"{program.name}_resident"
+        self._kernels(source, program, launches, resident)
         feeds = [(name, self.plan.buffers[id]) for name, id in program.feeds if name != ROWS_FEED]
         fed = tuple([Feed(name, row_bytes(buffer)) for name, buffer in feeds])
-        return _Printed(str(source), CudaProgram(program.name, fed, tuple(launches), f"{program.name}_resident"))
+        return _Printed(str(source), CudaProgram(program.name, fed, tuple(launches), resident))
+
+    def _kernels(
+        self, source: Source, program: Program, launches: Sequence[Launch | LibraryCall], resident: str
+    ) -> None:
+        source.line("#ifdef RESIDENT")
+        if resident:
+            self._resident(source, program, resident, len(launches))
+        source.line("#else")
+        for number, launch in enumerate(launches):
+            if isinstance(launch, Launch):
+                self._kernel(source, program, number, launch is launches[-1])
+        source.line("#endif")
+        source.line()
 
     def _gathering(self, source: Source, program: Program) -> None:
         """Phase 0: a batch is put where the program reads it."""
@@ -154,8 +169,8 @@ class _ModulePrinter:
                 source.line("if (blockIdx.x == 0 && threadIdx.x == 0) job->first += rows;")
         source.line()
 
-    def _resident(self, source: Source, program: Program, phases: int) -> None:
-        head = f"{_KERNEL} {program.name}_resident(struct memory m, struct job *job, long)"
+    def _resident(self, source: Source, program: Program, name: str, phases: int) -> None:
+        head = f"{_KERNEL} {name}(struct memory m, struct job *job, long)"
         with source.block(head):
             source.line("const struct worker worker = this_warp(m.scratch, SCRATCH_BYTES);")
             source.line("const struct team team = {job->barrier};")
@@ -163,10 +178,29 @@ class _ModulePrinter:
                 source.line("const long left = job->count - first, rows = left < job->batch ? left : job->batch;")
                 source.line(f"{program.name}_phase_0(m, worker, rows, job->feeds, job->numbers + first);")
                 source.line("meet(&team);")
-                for number in range(1, phases + 1):
+                for number in range(1, phases):
                     source.line(f"{program.name}_phase_{number}(m, worker, rows);")
                     source.line("meet(&team);")
         source.line()
+
+
+def _phases_of(calls: Sequence[Call]) -> list[Phase]:
+    """The calls cut into phases, each product of a library a phase of its own; a kernel comes last."""
+    phases: list[Phase] = []
+    own: list[Call] = []
+    for call in calls:
+        if not isinstance(call, ByLibrary):
+            own.append(call)
+            continue
+        phases += [*(phases_of(own) if own else []), Phase([call])]
+        own = []
+    return [*phases, *phases_of(own)]
+
+
+def _place(call: ByLibrary, offsets: Mapping[Piece, int]) -> Span | None:
+    """Where a library's result lies among the pieces, if no buffer takes it."""
+    pieces = [argument.piece for argument in call.arguments if argument.piece is not None]
+    return Span("pieces", offsets[pieces[0]], offsets[pieces[0]] + pieces[0].size_bytes) if pieces else None
 
 
 def _warps(phase: Phase) -> int:

@@ -5,21 +5,60 @@ A product's body, its struct and its partial sums are those of a processor; both
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ...plan import Buffer, Plan, Step
-from ..calls import Call
+from ..calls import Arguments, Call
 from ..expressions import ELEMENT
+from ..maps import map_calls
+from ..names import plainly_named
 from ..operands import Left, Product, Right
 from ..products import _ProductPrinter
+from ..reductions import Partials, finish_call
 from ..source import Source
 from ..target import Target
+from .records import LibraryProduct
 from .tiles import SQUAD, tile_for
 
 
 def matmul_cuda_calls(plan: Plan, step: Step, number: int, target: Target) -> list[Call]:
     """The functions of a product, in the order to call them. Every warp calls them: there are barriers in them."""
     return _SquadPrinter(Product(plan, step, number, target, frozenset())).calls()
+
+
+@dataclass(frozen=True, slots=True)
+class ByLibrary(Call):
+    """A product that a library does: the call that stands for it, of no function."""
+
+    product: LibraryProduct | None = None
+
+
+def library_calls(plan: Plan, step: Step, product: LibraryProduct, target: Target) -> list[Call]:
+    """What stands for a library's product, and the functions of what is left of its step's body."""
+    own = Product(plan, step, product.number, target, frozenset())
+    piece = None if product.result >= 0 else own.piece("product", own.at(own.rows) * own.columns)
+    arguments = Arguments(plan)
+    if piece is not None:
+        arguments.piece(piece, own.dtype)
+    read = [id for id in (product.a, product.b, product.bias, product.aux) if id >= 0]
+    written = [id for id in (product.result, product.bias_gradient) if id >= 0]
+    made = () if piece is None else (piece.span,)
+    calls: list[Call] = [
+        ByLibrary(
+            "library", "", arguments.all(), arguments.spans(read), (*arguments.spans(written), *made), is_shared=True,
+            product=product,
+        )
+    ]  # fmt: skip
+    if product.rest is None:
+        return calls
+    rest = plainly_named(product.rest)
+    of_operand = [r for r in rest.reductions if str(r.expr.value) == "b"]
+    others = tuple([r for r in rest.reductions if r not in of_operand])
+    if rest.body.stores or others:
+        calls += map_calls(plan, replace(rest, operands=(), reductions=others), product.number, target, piece)
+    row, column = reversed(own.b.strides) if own.turned_b else own.b.strides
+    rows = Partials(own.summed, row, own.columns, own.dtype, None, step.operands[1], column)
+    return calls + [finish_call(plan, reduction, number, rows, target) for number, reduction in enumerate(of_operand)]
 
 
 class _SquadPrinter(_ProductPrinter):

@@ -71,9 +71,9 @@ class CudaModule:
     """Printed CUDA C, and the memory that it needs beside the plan's arena.
 
     piece_bytes: for all together; scratch_bytes: for each warp; shared_bytes: dynamic shared memory of a block for
-    every 8 of its warps. A block has WARPS warps, 8 unless the text is compiled with another multiple of 8. Compiled with
-    TEAM_BLOCK, TEAM_CLUSTER or TEAM_GRID, which say what the team of a resident kernel consists of, the text has the
-    resident kernels, and else those of the phases.
+    every 8 of its warps. A block has WARPS warps, 8 unless the text is compiled with another multiple of 8. With one of
+    TEAM_BLOCK, TEAM_CLUSTER and TEAM_GRID, which say what the team of a resident kernel consists of, the resident
+    kernels are compiled, without them those of the phases.
     """
 
     text: str
