@@ -52,8 +52,9 @@ class Kernels:
         self._cluster = CLUSTER if "TEAM_CLUSTER" in defines else 1
         self._finds_races, self._order = finds_races, order
         self._path = _compiled(text, self.names, tuple(defines), finds_races)
-        self._library = ctypes.CDLL(str(self._path))
+        self._library = ctypes.PyDLL(str(self._path))  # which holds on to Python's lock: fibers are one thread's
         self._library.emulated_launch.restype = ctypes.c_char_p
+        self._library.emulated_use_stacks(_stacks(self._path))
 
     def launch(
         self, name: str, grid: int, block: int, shared_bytes: int, args: Sequence[Any], cooperative: bool = False
@@ -90,6 +91,20 @@ def _passed(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return ctypes.c_void_p(value.ctypes.data)
     return ctypes.c_int64(int(value)) if isinstance(value, int | np.integer) else value
+
+
+_STACKS: list[ctypes.c_void_p] = []
+
+
+def _stacks(path: Path) -> ctypes.c_void_p:
+    """Where the fibers of all libraries have their stacks: made by the first one."""
+    if not _STACKS:
+        library = ctypes.PyDLL(str(path))
+        library.emulated_stacks.restype = ctypes.c_void_p
+        made = library.emulated_stacks()
+        assert made is not None, "no memory for stacks"
+        _STACKS.append(ctypes.c_void_p(made))
+    return _STACKS[0]
 
 
 @cache

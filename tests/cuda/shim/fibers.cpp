@@ -224,6 +224,17 @@ static char *mapped(size_t bytes) {
     return memory == MAP_FAILED ? nullptr : (char *)memory;
 }
 
+/* Where fibers have their stacks, below each a page that is not to be touched. One serves all libraries of a process,
+ * since there is a limit to the mappings that a process may have. */
+struct stack_memory { char *memory; unsigned guarded; };
+static stack_memory *stacks;
+extern "C" stack_memory *emulated_stacks() {
+    static stack_memory own;
+    if (!own.memory) own.memory = mapped((size_t)MOST_FIBERS * (STACK_BYTES + GUARD_BYTES));
+    return own.memory ? &own : nullptr;
+}
+extern "C" void emulated_use_stacks(stack_memory *given) { stacks = given; }
+
 /* Fibers for the blocks from `first` on. False where memory is lacking. */
 static bool prepare(unsigned first, size_t shared_bytes) {
     for (unsigned b = 0; b < now.blocks; b++) {
@@ -235,11 +246,9 @@ static bool prepare(unsigned first, size_t shared_bytes) {
     }
     for (unsigned k = 0; k < now.blocks * now.threads; k++) {
         fiber &f = fibers[k];
-        if (!f.stack) {
-            char *memory = mapped(STACK_BYTES + GUARD_BYTES);
-            if (!memory || mprotect(memory, GUARD_BYTES, PROT_NONE)) return false;
-            f.stack = memory + GUARD_BYTES;
-        }
+        f.stack = stacks->memory + k * (size_t)(STACK_BYTES + GUARD_BYTES) + GUARD_BYTES;
+        if (k >= stacks->guarded && mprotect(f.stack - GUARD_BYTES, GUARD_BYTES, PROT_NONE)) return false;
+        if (k >= stacks->guarded) stacks->guarded = k + 1;
         warps[k / WARP_SIZE].lanes = {0, 0, WARP_SIZE};
         f.is = RUNNING, f.what = f.file = nullptr, f.passed = {0, 0, 0};
         f.warp = &warps[k / WARP_SIZE], f.block = &blocks[k / now.threads], f.thread = k % now.threads;
