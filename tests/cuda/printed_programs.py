@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from emulated import CLUSTER, Kernels
+from library_ways import ManualInNumpy
 
 from nnc.compiler.codegen.cuda.module import print_cuda_module
-from nnc.compiler.codegen.cuda.records import CudaModule, CudaProgram, Launch
+from nnc.compiler.codegen.cuda.records import CudaModule, CudaProgram, Launch, LibraryCall
 from nnc.compiler.plan import Plan
 from nnc.runtime.initial import initial_values
 from nnc.runtime.protocol import Array, Feed, Rows
@@ -71,6 +72,9 @@ class EmulatedSession:
         self._pieces = aligned_bytes(max(self.module.piece_bytes, 1))
         self._scratch = aligned_bytes(max(self.module.scratch_bytes * way.blocks * way.warps, 1))
         self._barrier = np.zeros(1, np.uint32)
+        phases = [phase for program in self.module.programs for phase in program.phases]
+        products = tuple([phase.product for phase in phases if isinstance(phase, LibraryCall)])
+        self._library = ManualInNumpy(self._arena, products)
         base = self._arena.address
         self._memory = Memory(base, base, self._pieces.ctypes.data, self._scratch.ctypes.data)
         self._programs = {program.name: program for program in self.module.programs}
@@ -101,9 +105,18 @@ class EmulatedSession:
         while job.first < job.count:
             before, rows = job.first, min(job.batch, job.count - job.first)
             for phase in program.phases:
-                assert isinstance(phase, Launch)
-                self._launch(phase.kernel, min(-(-phase.warps // self.way.warps), self.way.blocks), job, rows)
+                if isinstance(phase, Launch):
+                    self._launch(phase.kernel, min(-(-phase.warps // self.way.warps), self.way.blocks), job, rows)
+                else:
+                    self._multiply(phase, rows)
             assert job.first == before + rows, "the last phase counts the batch"
+
+    def _multiply(self, call: LibraryCall, rows: int) -> None:
+        """As the library's manual says, into the piece that the next kernels read."""
+        result = self._library.run(call.product, rows)
+        if call.piece is not None:
+            assert call.piece.end - call.piece.start >= result.nbytes
+            self._pieces[call.piece.start :][: result.nbytes].view(np.float32)[:] = result.ravel()
 
     def _launch(self, kernel: str, blocks: int, job: Job, rows: int) -> None:
         shared = self.module.shared_bytes * (self.way.warps // _SQUAD)

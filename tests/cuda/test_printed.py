@@ -16,7 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "native"))
 from native_networks import NetworkFeeds, check_session, networks, outcome, spec_feeds, spec_plan
 
 from nnc.commands.sources import bundled_names
+from nnc.compiler.codegen.cuda.library import chosen_products, library_products
 from nnc.compiler.codegen.cuda.module import print_cuda_module
+from nnc.compiler.codegen.cuda.records import LibraryCall
 from nnc.compiler.pipeline import compile_source
 from nnc.grammar.source import SourceFile
 
@@ -76,6 +78,26 @@ def test_the_number_of_warps_changes_no_byte() -> None:
 def test_products_of_bfloat16_equal_the_reference() -> None:
     network = words("bfloat16")
     check_session(EmulatedSession(network.plan, PHASES), network.plan, network.feeds, steps=3)
+
+
+@pytest.mark.parametrize("name", ["digits", "residual", "wide_deep_aux", "words", "words in bfloat16"])
+def test_products_of_a_library_and_the_rest_equal_the_reference(name: str) -> None:
+    """The ways that cover most of a step, and the bare products, whose steps are left almost whole."""
+    plan = words("bfloat16" if "bfloat16" in name else "").plan if "words" in name else spec_plan(name)
+    feeds = NetworkFeeds(plan, WORDS_DOMAINS).feeds if "words" in name else spec_feeds(plan)
+    ways = library_products(plan)
+    for chosen in (chosen_products(ways, lambda way: True), {key: each[-1] for key, each in ways.items()}):
+        module = print_cuda_module(plan, chosen)
+        programs = {program.name: program for program in module.programs}
+        calls = {
+            (phase.product.program, phase.product.number): phase.product
+            for program in programs.values()
+            for phase in program.phases
+            if isinstance(phase, LibraryCall)
+        }
+        assert calls == chosen, "each is a phase"
+        assert not any(programs[name].resident for name, _ in chosen)
+        check_session(EmulatedSession(plan, PHASES, module), plan, feeds, steps=3)
 
 
 @needs_gcc

@@ -204,8 +204,8 @@ def _place(call: ByLibrary, offsets: Mapping[Piece, int]) -> Span | None:
 
 
 def _warps(phase: Phase) -> int:
-    """How many warps a phase can keep busy."""
-    return max([len(phase.chains()), *(call.parts for call in phase.calls)])
+    """How many warps a phase can keep busy; the last one may only count the batch."""
+    return max([1, len(phase.chains()), *(call.parts for call in phase.calls)])
 
 
 _INTRODUCTION = """
