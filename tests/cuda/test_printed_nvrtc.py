@@ -1,0 +1,58 @@
+"""Printed kernels compiled for GPUs by NVRTC: needs CuPy's binding of it, but no GPU.
+
+`python -m pytest tests/cuda/test_printed_nvrtc.py` where `cupy-cuda13x` and `nvidia-cuda-nvrtc` are installed: bundled
+specs for both architectures and all kinds of launch, 200 random networks for one of each. Takes some eight minutes.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from test_headers_nvrtc import ARCHS, has_nvrtc
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "native"))
+from native_networks import NetworkFeeds, networks, spec_plan
+
+from nnc.commands.sources import bundled_names
+from nnc.compiler.codegen.cuda.module import print_cuda_module
+from nnc.runtime.cuda.cubins import compile_cubin
+from nnc.runtime.cuda.graphs import TEAMS
+
+COUNT = 200
+
+
+@pytest.fixture(autouse=True)
+def _needs_nvrtc() -> None:
+    if not has_nvrtc():
+        pytest.skip("no NVRTC")
+
+
+def macros_for(arch: str) -> list[dict[str, int]]:
+    """Of every kind of launch that the architecture knows."""
+    return [dict(team.macros) for kind, team in TEAMS.items() if kind != "cluster" or arch == "sm_90"]
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+@pytest.mark.parametrize("name", bundled_names())
+def test_bundled_specs_compile(name: str, arch: str) -> None:
+    text = print_cuda_module(spec_plan(name)).text
+    for macros in macros_for(arch)[:: 1 if name == "digits" else 3]:
+        assert compile_cubin(text, arch, macros)[:4] == b"\x7fELF"
+
+
+_compiled: list[str] = []
+
+
+@seed(21)
+@settings(
+    max_examples=COUNT, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+)
+@given(networks())
+def test_random_networks_compile(network: NetworkFeeds) -> None:
+    ways = [(arch, macros) for arch in ARCHS for macros in macros_for(arch)]
+    arch, macros = ways[len(_compiled) % len(ways)]
+    assert compile_cubin(print_cuda_module(network.plan).text, arch, macros)[:4] == b"\x7fELF"
+    _compiled.append(arch)
