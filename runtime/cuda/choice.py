@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from nnc.compiler.codegen.cuda.library import Products, chosen_products, library_products
 from nnc.compiler.codegen.cuda.module import print_cuda_module
-from nnc.compiler.codegen.cuda.records import CudaModule, Launch, LibraryProduct
+from nnc.compiler.codegen.cuda.records import CudaModule, LibraryProduct
 from nnc.compiler.plan import Plan
 from nnc.runtime import store
 
@@ -29,6 +30,7 @@ from .memory import DeviceMemory, Needs
 
 ARTIFACT: Final = "choice.json"
 LEAST_LIBRARY_WORK: Final = 1 << 22     # multiplications; of less, the plan's own kernel is not asked to compete
+FAR_TOO_SMALL: Final = 12               # times fewer warps than have work
 _STEPS: Final = 32                      # measured together
 _TRIALS: Final = 3                      # of which the quickest counts
 
@@ -62,13 +64,13 @@ def choose(plan: Plan, device: Device) -> Choice:
 
 
 def by_rule(plan: Plan, device: Device, module: CudaModule) -> Choice:
-    """Without a measurement: the smallest team with all the warps that a full batch keeps busy, or a graph where none has
-    so many; the plan's own kernels throughout."""
+    """Without a measurement: the smallest team with all the warps that a full batch keeps busy, or a graph where none
+    has so many; the plan's own kernels throughout."""
     code = Code(device, plan, module)
     kinds: dict[str, Kind] = {}
     for program in module.programs:
-        warps = max(phase.warps for phase in program.phases if isinstance(phase, Launch))
-        teams = {kind: TEAMS[kind].warps * TEAMS[kind].blocks for kind in code.kinds(program.name)}
+        warps = code.most_warps(program.name)
+        teams = {kind: TEAMS[kind].size for kind in code.kinds(program.name)}
         fitting = [kind for kind, size in teams.items() if size >= warps]
         kinds[program.name] = min(fitting, key=teams.__getitem__, default="graph")
     return Choice(module, kinds)
@@ -121,14 +123,22 @@ def _measured(plan: Plan, device: Device, module: CudaModule, offered: Products)
 
 def _own_times(code: Code) -> dict[str, dict[Kind, float]]:
     """Seconds of a step of each program, in each way to launch the plan's own kernels."""
-    programs = [program.name for program in code.module.programs]
-    memory = _memory(code, [(name, kind) for name in programs for kind in code.kinds(name)], ())
+    tried = [(program.name, kind) for program in code.module.programs for kind in _kinds_to_try(code, program.name)]
+    memory = _memory(code, tried, ())
     with _Trial(code, memory) as trial:
-        times: dict[str, dict[Kind, float]] = {name: {} for name in programs}
-        for name in programs:
-            for kind in code.kinds(name):
-                times[name][kind] = trial.seconds_per_step(name, steps_of(code, memory, name, kind, None))
+        times: dict[str, dict[Kind, float]] = {}
+        for name, kind in tried:
+            seconds = trial.seconds_per_step(name, steps_of(code, memory, name, kind, None))
+            times.setdefault(name, {})[kind] = seconds
         return times
+
+
+def _kinds_to_try(code: Code, program: str) -> list[Kind]:
+    """A graph, and teams that are neither far too small nor larger than need be: each takes seconds to compile for."""
+    warps = code.most_warps(program)
+    size = {kind: float(TEAMS[kind].size or inf) for kind in code.kinds(program) if kind != "graph"}
+    enough = min([own for own in size.values() if own >= warps], default=inf)
+    return ["graph", *(kind for kind, own in size.items() if own <= enough and own * FAR_TOO_SMALL >= warps)]
 
 
 def _library_times(
@@ -153,7 +163,8 @@ def _library_times(
 
 def _accepted(plan: Plan, device: Device, offered: Products) -> dict[tuple[str, int], LibraryProduct]:
     """The products worth asking the library for, each in the way that covers most and that the library can do."""
-    ways = tuple([way for found in offered.values() for way in found])
+    large = {key: ways for key, ways in offered.items() if _work(plan, ways[0]) >= LEAST_LIBRARY_WORK}
+    ways = tuple([way for found in large.values() for way in found])
     if not ways:
         return {}
     size = library_memory(plan, ways).size_bytes
@@ -162,8 +173,6 @@ def _accepted(plan: Plan, device: Device, offered: Products) -> dict[tuple[str, 
     library = device.library(plan, ways, beside)
 
     def accepts(product: LibraryProduct) -> bool:
-        if _work(plan, product) < LEAST_LIBRARY_WORK:
-            return False
         try:
             library.prepare(product, plan.batch_size, lambda id: arena + plan.buffers[id].offset, arena).close()
         except ProductUnsupportedError:
@@ -171,7 +180,7 @@ def _accepted(plan: Plan, device: Device, offered: Products) -> dict[tuple[str, 
         return True
 
     try:
-        return chosen_products(offered, accepts)
+        return chosen_products(large, accepts)
     finally:
         library.close()
         device.free(beside)

@@ -124,8 +124,9 @@ class Feeds:
 
     # --- samples that pass by ---
     def _staged_rows(self, bound: _Bound) -> int:
+        """Whole batches: as many as a buffer holds, but of no more samples than there are."""
         row = max(1, sum(feed.row_bytes for feed in bound.feeds))
-        return max(1, STAGED_BYTES // row // self._batch_size) * self._batch_size
+        return max(1, min(STAGED_BYTES // row, bound.length) // self._batch_size) * self._batch_size
 
     def _stage(self, bound: _Bound, rows: Rows) -> tuple[Places, Rows]:
         """Put samples into the buffer that was not used last, in the order of `rows`."""

@@ -30,6 +30,11 @@ class Team:
     warps: int
     blocks: int
 
+    @property
+    def size(self) -> int:
+        """Warps in all, 0 for as many as have work."""
+        return self.warps * self.blocks
+
 
 LANES: Final = 32
 BLOCK_WARPS: Final = 8          # of the blocks that the module's record counts with
@@ -63,6 +68,10 @@ class Code:
             self._kernels[kind] = self.device.load(self.module.text, self.plan.model, TEAMS[kind].macros)
         return self._kernels[kind]
 
+    def most_warps(self, program: str) -> int:
+        """How many a full batch keeps busy, in the program's largest phase."""
+        return max(launch.warps for launch in self._launches(program))
+
     def kinds(self, program: str) -> tuple[Kind, ...]:
         """How a program can be launched on this device."""
         if not self._programs[program].resident:
@@ -89,8 +98,8 @@ class Code:
         """Of a resident kernel: all of its team. A grid has at most one for each multiprocessor."""
         if TEAMS[kind].blocks:
             return TEAMS[kind].blocks
-        wanted = max(launch.warps for launch in self._launches(program))
-        return min(self._blocks(kind, self._programs[program].resident, wanted), self.device.multiprocessors)
+        blocks = self._blocks(kind, self._programs[program].resident, self.most_warps(program))
+        return min(blocks, self.device.multiprocessors)
 
     def _blocks(self, kind: Kind, kernel: str, warps: int) -> int:
         most = self.kernels(kind).blocks_at_once(kernel, TEAMS[kind].warps * LANES, self.shared_bytes(kind))

@@ -17,7 +17,7 @@ from nnc.compiler.plan import Plan
 from nnc.runtime import store
 from nnc.runtime.cuda import choice
 from nnc.runtime.cuda.choice import by_rule, choose
-from nnc.runtime.cuda.graphs import TEAMS
+from nnc.runtime.cuda.graphs import TEAMS, Code
 from nnc.runtime.cuda.session import CudaRuntime
 
 
@@ -81,6 +81,24 @@ def test_the_rule_takes_the_smallest_team_that_is_large_enough(name: str) -> Non
     for program in module.programs:
         warps = max(phase.warps for phase in program.phases if isinstance(phase, Launch))
         kind = by_rule(plan, RecordingDevice(), module).kinds[program.name]
-        sizes = {kind: team.warps * team.blocks for kind, team in TEAMS.items() if team.blocks}
+        sizes = {kind: team.size for kind, team in TEAMS.items() if team.size}
         assert kind == min((k for k, size in sizes.items() if size >= warps), key=lambda k: sizes[k], default="graph")
     assert prepared(plan, device=RecordingDevice()).choice.kinds    # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("warps", "tried"),
+    [
+        (4, ("graph", "block")),
+        (30, ("graph", "block", "wide block")),
+        (60, ("graph", "block", "wide block", "cluster")),
+        (100, ("graph", "wide block", "cluster", "grid")),
+        (5000, ("graph", "grid")),
+    ],
+)
+def test_only_teams_that_may_be_quickest_are_tried(
+    plan: Plan, warps: int, tried: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = Code(RecordingDevice(), plan, print_cuda_module(plan))
+    monkeypatch.setattr(Code, "most_warps", lambda self, program: warps)
+    assert tuple(choice._kinds_to_try(code, "train_step")) == tried
