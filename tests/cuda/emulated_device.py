@@ -237,7 +237,7 @@ class EmulatedProduct:
 
     def measure(self, seconds: Callable[[Work], float]) -> float:
         self._device.synchronize()
-        return self._product.measure(seconds)
+        return self._product.measure(lambda work: seconds(self.run))
 
     def close(self) -> None:
         self._device.synchronize()
