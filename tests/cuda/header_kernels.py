@@ -170,6 +170,17 @@ extern "C" __global__ void tile(const float *from, long stride, long n, float *c
 }
 """
 
+
+def _put(kind: str) -> str:
+    """All lanes read the number, one writes another, all read that."""
+    element, lanes = ELEMENT[kind], {"u8": "i32", "bool": "bool"}.get(kind, kind)
+    return kernel(
+        f"put_{kind}_after", f"{element} *number, {element} next, {element} *before, {element} *after",
+        f"store_{kind}(before, all_{lanes}(number[0]), LANES); put_{kind}(number, all_{lanes}(next)); settle();"
+        f"store_{kind}(after, all_{lanes}(number[0]), LANES);",
+    )  # fmt: skip
+
+
 _TAKEN: Final = """
 extern "C" __global__ void taken(char *to, const char *from, long stride, long bytes, const int64_t *numbers, long rows,
                                  char *turned) {
@@ -201,6 +212,7 @@ def rows_text() -> str:
     """share.cuh and rows.cuh, but for tiles."""
     return "".join((
         '#include "rows.cuh"\n', _SHARES, _TAKEN,
+        *(_put(kind) for kind in ELEMENT),
         *(_rows_of(kind) for kind in NUMBERS),
         *(_reduction(operator, kind) for operator, kind in REDUCTIONS),
         *(_scatter(kind, index) for kind in FLOATS for index in INDICES),

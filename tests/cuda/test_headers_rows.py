@@ -68,6 +68,17 @@ def test_each_warp_has_scratch_of_its_own() -> None:
     np.testing.assert_array_equal(out, np.arange(12) * 96)
 
 
+# --- one number ---------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", [*DTYPES, "bool"])
+def test_a_number_is_put_after_all_lanes_have_read_the_one_before(kind: str) -> None:
+    dtype = DTYPES.get(kind, np.bool_)
+    number, before, after = (np.full(n, k, dtype) for n, k in ((2, 1), (LANES, 0), (LANES, 1)))
+    launch(f"put_{kind}_after", number, CTYPES.get(kind, ctypes.c_uint8)(0), before, after)
+    np.testing.assert_array_equal(number, np.array([0, 1], dtype))
+    assert before.all()
+    assert not after.any()
+
+
 # --- rows -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("kind", NUMBERS)
 def test_fill_reaches_every_lane(kind: str) -> None:
