@@ -16,7 +16,7 @@
 #define LANES 32
 #define ALL_LANES 0xFFFFFFFFu
 
-#ifdef __CUDACC_RTC__ /* NVRTC has no system headers, and not these functions of GCC and Clang */
+#ifndef EMULATED /* NVRTC has no system headers, and not these functions of GCC and Clang */
 typedef unsigned char uint8_t;
 typedef unsigned short uint16_t;
 typedef int int32_t;

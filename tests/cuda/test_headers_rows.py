@@ -122,7 +122,7 @@ def test_rows_and_all_numbers_are_reduced(operator: str, kind: str) -> None:
     function = {"sum": np.sum, "max": np.max, "min": np.min}[operator]
     tolerance = {"f32": 1e-4, "f64": 1e-12}.get(kind, 0)
     for n in range(1, LANES + 1):
-        for count in (1, 2, 5, 8):
+        for count in (1, 2, 5, 16, 37):
             stride = n + count
             table = numbers(kind, count * stride, n)
             out = np.zeros(n, DTYPES[kind])
