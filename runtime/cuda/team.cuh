@@ -12,6 +12,13 @@
 #error "a program has one kind of team: TEAM_BLOCK, TEAM_CLUSTER or TEAM_GRID"
 #endif
 
+/* What a kernel says of its launch: only the blocks of one cluster can meet as one. */
+#ifdef TEAM_CLUSTER
+#define CLUSTERED __cluster_dims__(8, 1, 1)
+#else
+#define CLUSTERED
+#endif
+
 /* barrier: 0 before the first launch; for TEAM_GRID alone. */
 struct team { unsigned int *barrier; };
 

@@ -170,7 +170,7 @@ class _ModulePrinter:
         source.line()
 
     def _resident(self, source: Source, program: Program, name: str, phases: int) -> None:
-        head = f"{_KERNEL} {name}(struct memory m, struct job *job, long)"
+        head = f"{_KERNEL} CLUSTERED {name}(struct memory m, struct job *job, long)"
         with source.block(head):
             source.line("const struct worker worker = this_warp(m.scratch, SCRATCH_BYTES);")
             source.line("const struct team team = {job->barrier};")
