@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from math import prod
@@ -16,7 +16,7 @@ from .bodies import BodyPrinter, Known
 from .calls import SMALL_WORK, Arguments, Call, Piece, head
 from .expressions import SUFFIX
 from .nest import Nest
-from .places import Level, Place, linear, longest
+from .places import Level, Place, linear, longest, times
 from .reductions import Partials, Sums, finish_call, piece_spans
 from .source import Source
 from .target import Target
@@ -27,20 +27,32 @@ _HEAVY: Final = frozenset({"exp", "expm1", "log", "log1p", "sin", "cos", "tanh",
 _ROOT_CYCLES: Final = {"map": 0, "gather": 2, "scatter_add": 8, "random": 60}    # for each vector, roughly
 
 
+_NONE: Final[Mapping[int, int]] = {}
 KERNELS_OF_MAPS: Final = frozenset(_ROOT_CYCLES)
 
 
-def map_calls(plan: Plan, step: Step, number: int, target: Target, result: Piece | None = None) -> list[Call]:
+def map_calls(
+    plan: Plan,
+    step: Step,
+    number: int,
+    target: Target,
+    result: Piece | None = None,
+    gathered: Mapping[int, int] = _NONE,
+) -> list[Call]:
     """The functions of a step that runs through its space, in the order to call them.
 
-    result: where the root's result already lies, row by row, of a kernel that is none of these.
+    result: where the root's result already lies, row by row, of a kernel that is none of these. gathered: buffers whose
+    samples are read in the data set -> number of the feed.
     """
-    return _MapPrinter(plan, step, number, target, result).calls()
+    return _MapPrinter(plan, step, number, target, result, gathered).calls()
 
 
 class _MapPrinter:
-    def __init__(self, plan: Plan, step: Step, number: int, target: Target, result: Piece | None) -> None:
+    def __init__(
+        self, plan: Plan, step: Step, number: int, target: Target, result: Piece | None, gathered: Mapping[int, int]
+    ) -> None:
         self.plan, self.step, self.number, self.target, self.result = plan, step, number, target, result
+        self.gathered = gathered
         self.arguments = Arguments(plan)
         body = step.body
         ids = [id for _, id in body.operands] + [id for id, _ in body.stores]
@@ -49,7 +61,7 @@ class _MapPrinter:
             or any(s.kind != "map" for s in body.statements)
             or any(r.axes == "leading" for r in step.reductions)
         )
-        buffers: dict[int, Buffer] = {id: plan.buffers[id] for id in ids} | self._root_buffers()
+        buffers: dict[int, Buffer] = {id: self._lying(id) for id in ids} | self._root_buffers()
         space = step.space.shape if step.space.shape or not self.keeps_rows else (1,)
         self.nest = Nest.over(space, buffers, list(buffers), self.keeps_rows)
         row = self.nest.lengths[-1] if self.nest.lengths else 1
@@ -57,14 +69,14 @@ class _MapPrinter:
         work = self._vectors() * _cycles(step)
         self.is_shared = work > target.small(SMALL_WORK) and len(self.nest.lengths) > self.keeps_rows
         self.sums = Sums(
-            step.reductions, number, target.chunks if self.is_shared else 1, row, target.lanes, self.arguments
+            step.reductions, number, target.chunks if self.is_shared else 1, row, target, self.arguments
         )
         stores = {id for id, _ in body.stores}
         places = {
-            id: self.nest.place(id, plan.buffers[id], self.arguments.pointer(id, id in stores))
-            for id in dict.fromkeys(ids)
+            id: self.nest.place(id, plan.buffers[id], self._pointer(id, id in stores)) for id in dict.fromkeys(ids)
         }
         self.pieces: list[Piece] = []
+        self.is_by_vectors = False
         self.is_across = step.kernel == "map" and self.keeps_rows and fits_across(
             body, self.nest, places, step.reductions, target
         )
@@ -77,6 +89,21 @@ class _MapPrinter:
             body, places, target.lanes, row if self.keeps_rows and isinstance(row, int) else 0,
             self._acc(), step.reductions, self.sums.accumulate,
         )  # fmt: skip
+        self.is_by_vectors = target.is_warp and self._fits_by_vectors()
+        self.sums.by_columns = self.is_by_vectors
+
+    def _fits_by_vectors(self) -> bool:
+        """Whether workers can share rows and the vectors in them alike: all that is done is done element by element."""
+        levels = [self.body.places[id].level for id, _ in self.step.body.stores]
+        values = [self.body.known.get(str(r.expr.value)) for r in self.step.reductions]
+        return (
+            len(self.nest.lengths) > 1
+            and self.step.kernel not in ("random", "scatter_add")
+            and all(statement.kind == "map" for statement in self.step.body.statements)
+            and all(level == Level.ELEMENT for level in levels)
+            and all(reduction.axes == "leading" for reduction in self.step.reductions)
+            and all(value is not None and value.level == Level.ELEMENT for value in values)
+        )
 
     def _vectors(self) -> int:
         """How many vectors the loops run through, with a full batch."""
@@ -84,6 +111,16 @@ class _MapPrinter:
         if not self.keeps_rows or not isinstance(self.row, int):
             return -(-cells // self.target.lanes)
         return cells // self.row * -(-self.row // self.target.lanes)
+
+    def _lying(self, id: int) -> Buffer:
+        """A buffer as the loops step through it: the pointer to a gathered sample already says which one it is."""
+        buffer = self.plan.buffers[id]
+        return replace(buffer, strides=(0, *buffer.strides[1:])) if id in self.gathered else buffer
+
+    def _pointer(self, id: int, is_written: bool) -> str:
+        if id in self.gathered:
+            return self.arguments.sample(id, self.gathered[id])
+        return self.arguments.pointer(id, is_written)
 
     # --- the root ---------------------------------------------------------------------------------------------------
     def _root_buffers(self) -> dict[int, Buffer]:
@@ -173,23 +210,30 @@ class _MapPrinter:
         source = Source()
         with source.block("HEAD"):
             source.all(self.body.call_lines())
-            with ExitStack() as stack:
-                if self.step.reductions:
-                    source.line(f"const struct share chunks = share_of({self.sums.chunks}, worker);")
-                    stack.enter_context(source.block("for (long chunk = chunks.first; chunk < chunks.last; chunk++)"))
-                self._part(source)
-                if self.step.kernel in ("random", "scatter_add"):
-                    self._fill(source)
-                self.sums.begin(source)
-                if self.is_across:
-                    self._groups(source)
-                elif self.nest.lengths:
-                    self._loops(source)
-                else:
-                    source.all([*self._row_start(), *self.body.row_lines(0)])
-                source.all(self.body.call_end_lines())
-                self.sums.end(source)
+            if self.is_by_vectors:
+                self._each_vector(source)
+            else:
+                self._each_part(source)
         return [self._call(source), *self._finishes()]
+
+    def _each_part(self, source: Source) -> None:
+        """The worker's part of the outermost loop; of each of its chunks, if there are sums."""
+        with ExitStack() as stack:
+            if self.step.reductions:
+                source.line(f"const struct share chunks = share_of({self.sums.chunks}, worker);")
+                stack.enter_context(source.block("for (long chunk = chunks.first; chunk < chunks.last; chunk++)"))
+            self._part(source)
+            if self.step.kernel in ("random", "scatter_add"):
+                self._fill(source)
+            self.sums.begin(source)
+            if self.is_across:
+                self._groups(source)
+            elif self.nest.lengths:
+                self._loops(source)
+            else:
+                source.all([*self._row_start(), *self.body.row_lines(0)])
+            source.all(self.body.call_end_lines())
+            self.sums.end(source)
 
     def _part(self, source: Source) -> None:
         """Which part of the outermost loop is the thread's, or the chunk's."""
@@ -202,7 +246,7 @@ class _MapPrinter:
     def _call(self, source: Source) -> Call:
         step, body = self.step, self.step.body
         arguments = self.arguments.all()
-        read = [*step.operands, *(id for _, id in body.operands)]
+        read = [*step.operands, *(id for _, id in body.operands if id not in self.gathered)]
         made = piece_spans((*self.sums.pieces, *self.pieces))
         reads = (*self.arguments.spans(read), *piece_spans([self.result] if self.result else []))
         writes = (*self.arguments.spans(id for id, _ in body.stores), *made)
@@ -216,16 +260,17 @@ class _MapPrinter:
         """How many workers the loops can keep busy."""
         if not self.is_shared:
             return 1
+        outermost = self.sums.chunks if self.step.reductions else longest(self.nest.lengths[0], self.plan.batch_size)
+        if self.is_by_vectors:
+            return outermost * -(-longest(self.row, self.plan.batch_size) // self.target.lanes)
         if self.step.reductions:
-            return self.sums.chunks
-        outermost = longest(self.nest.lengths[0], self.plan.batch_size)
+            return outermost
         is_in_vectors = len(self.nest.lengths) == 1 or self.is_across
         return -(-outermost // self.target.lanes) if is_in_vectors else outermost
 
     def _finishes(self) -> Iterator[Call]:
         for number, (reduction, piece) in enumerate(zip(self.step.reductions, self.sums.pieces, strict=True)):
-            length = self.target.lanes if reduction.axes == "all" else self.row
-            assert isinstance(length, int)
+            length = self.sums.length(reduction)
             partials = Partials(self.sums.chunks, length, length, reduction.dtype, piece)
             yield finish_call(self.plan, reduction, number, partials, self.target)
 
@@ -243,6 +288,30 @@ class _MapPrinter:
             for number in range(self.body.passes, self.body.last_ready + 1):
                 source.all(self.body.row_lines(number))
             source.all(self.body.row_end_lines())
+
+    def _each_vector(self, source: Source) -> None:
+        """The worker's share of all vectors: of each row, or of each chunk, down whose rows sums are taken."""
+        length, lanes = self.row, self.target.lanes
+        assert isinstance(length, int), "only the outermost loop runs over the batch"
+        vectors, outermost, reductions = -(-length // lanes), self.nest.lengths[0], self.step.reductions
+        outer = "chunk" if reductions else "i0"
+        count = times(self.sums.chunks if reductions else outermost, vectors)
+        source.line(f"const struct share all = share_of({count}, worker);")
+        with source.block("for (long item = all.first; item < all.last; item++)"):
+            source.line(f"const long {outer} = item / {vectors}, j = item % {vectors} * LANES;")
+            source.line(f"const long n = {length} - j < LANES ? {length} - j : LANES;")
+            loops = list(enumerate(self.nest.lengths[:-1]))[0 if reductions else 1 :]
+            if reductions:
+                whom = f"part_of(chunk, {self.sums.chunks})"
+                source.line(f"const struct share part = share_of({outermost}, {whom});")
+                self.sums.begin(source)
+            with ExitStack() as stack:
+                for number, end in loops:
+                    first, last = ("part.first", "part.last") if number == 0 else ("0", str(end))
+                    i = f"i{number}"
+                    stack.enter_context(source.block(f"for (long {i} = {first}; {i} < {last}; {i}++)"))
+                source.all([*self._row_start(), *self.body.row_lines(0), *self.body.element_lines(0, "n")])
+            self.sums.end(source)
 
     def _groups(self, source: Source) -> None:
         """LANES rows at a time, a row in each lane."""

@@ -21,25 +21,36 @@ from .target import Target
 
 
 class Sums:
-    """The partial results of a step that runs through its space: a vector, or a row, for each chunk of it."""
+    """The partial results of a step that runs through its space: a vector, or a row, for each chunk of it.
+
+    On a GPU a vector is folded into one number before it is stored. by_columns: a worker goes down one vector of the
+    columns of a chunk, whose partial results it keeps in registers.
+    """
 
     def __init__(
-        self, reductions: Sequence[Reduction], step: int, chunks: int, row: Length, lanes: int, arguments: Arguments
+        self, reductions: Sequence[Reduction], step: int, chunks: int, row: Length, target: Target, arguments: Arguments
     ) -> None:
-        self.reductions, self.chunks, self.row = reductions, chunks, row
+        self.reductions, self.chunks, self.row, self.target = reductions, chunks, row, target
+        self.by_columns = False
         self.pieces: list[Piece] = []
         for number, reduction in enumerate(reductions):
-            length = lanes if reduction.axes == "all" else row
-            assert isinstance(length, int)
+            length = self.length(reduction)
             piece = Piece(f"sums{number}", step, chunks * length * ITEM_SIZE[reduction.dtype])
             arguments.piece(piece, reduction.dtype)
             self.pieces.append(piece)
+
+    def length(self, reduction: Reduction) -> int:
+        """Numbers in each partial result."""
+        if reduction.axes == "all":
+            return 1 if self.target.is_warp else self.target.lanes
+        assert isinstance(self.row, int)
+        return self.row
 
     def begin(self, source: Source) -> None:
         """Lines at the start of a chunk."""
         for number, reduction in enumerate(self.reductions):
             kind, start = lane_suffix(reduction.dtype), identity(reduction.operator, reduction.dtype)
-            if reduction.axes == "all":
+            if reduction.axes == "all" or self.by_columns:
                 source.line(f"{vector_type(reduction.dtype)} sum{number} = all_{kind}({start});")
             else:
                 source.line(f"fill_{kind}(sums{number} + chunk * {self.row}, {self.row}, {start});")
@@ -51,6 +62,8 @@ class Sums:
             lanes = n if level == Level.ELEMENT else "1"
             taken = masked(value, reduction.operator, lanes)
             return [f"sum{number} = {combined(reduction.operator, f'sum{number}', taken, reduction.dtype)};"]
+        if self.by_columns:
+            return [f"sum{number} = {combined(reduction.operator, f'sum{number}', value.inner, reduction.dtype)};"]
         kind = SUFFIX[reduction.dtype]
         place = f"sums{number} + chunk * {self.row}" + (" + j" if level == Level.ELEMENT else "")
         total = combined(reduction.operator, f"load_{kind}({place}, {n})", value.inner, reduction.dtype)
@@ -59,8 +72,14 @@ class Sums:
     def end(self, source: Source) -> None:
         """Lines at the end of a chunk."""
         for number, reduction in enumerate(self.reductions):
-            if reduction.axes == "all":
-                source.line(f"store_{SUFFIX[reduction.dtype]}(sums{number} + chunk * LANES, sum{number}, LANES);")
+            kind, place = SUFFIX[reduction.dtype], f"sums{number} + chunk"
+            if self.by_columns:
+                source.line(f"store_{kind}({place} * {self.row} + j, sum{number}, n);")
+            elif reduction.axes == "all" and self.target.is_warp:
+                folded = f"{reduction.operator}_lanes_{kind}(sum{number})"
+                source.line(f"put_{kind}({place}, all_{kind}({folded}));")
+            elif reduction.axes == "all":
+                source.line(f"store_{kind}({place} * LANES, sum{number}, LANES);")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class Target:
     small_work: int | None = None   # cycles not worth sharing; None: what it takes to wake a thread
     chunks: int = 16                # parts of a space whose reductions are shared; never the number of workers
     across: int | None = None       # the longest row that is put across vectors, a row in each lane; None: a vector's
+    is_warp: bool = False           # so many work at once that each takes a vector, and a fold of lanes costs nothing
 
     @property
     def lanes(self) -> int:
@@ -36,5 +37,5 @@ AVX512_BF16: Final = Target("avx512 with bfloat16", 64, 3, (0, 8, 8, 8), "tile_a
 AMX: Final = Target("avx512 with amx", 64, 3, (0, 32, 32, 32), "tile_amx.h")
 AVX2: Final = Target("avx2", 32, 3, (0, 4, 4, 4))
 VECTOR128: Final = Target("128-bit vectors", 16, 3, (0, 8, 8, 8))
-WARP: Final = Target("a warp of 32 lanes", 128, 1, (0, 8), small_work=32, chunks=64, across=8)
+WARP: Final = Target("a warp of 32 lanes", 128, 1, (0, 8), small_work=32, chunks=64, across=8, is_warp=True)
 TARGETS: Final = {target.name: target for target in (AVX512, AVX2, VECTOR128)}

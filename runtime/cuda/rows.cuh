@@ -17,24 +17,38 @@
 EVERY_NUMBER(FILL)
 #undef FILL
 
-/* <operator>_rows: n lanes of `count` rows `stride` apart, combined. Four at a time, in an order that never changes.
- * <operator>_all: all of `count` numbers, combined. */
+/* <operator>_rows: n lanes of `count` rows `stride` apart, combined. <operator>_all: all of `count` numbers, combined.
+ * So many at a time, in an order that never changes: memory is far away, and loads wait for it together. Beyond the end
+ * the last number is loaded again, and left out. */
+#define AT_ONCE 16
 #define ROWS(operator, kind, element, vector, combine, start)                                          \
+    INLINE vector operator##_total_##kind(vector (&total)[AT_ONCE]) {                                  \
+        UNROLL for (int h = AT_ONCE / 2; h > 0; h /= 2)                                                \
+            UNROLL for (int k = 0; k < h; k++) total[k] = combine(total[k], total[k + h]);             \
+        return total[0];                                                                               \
+    }                                                                                                  \
     INLINE vector operator##_rows_##kind(const element *from, long stride, long count, long n) {       \
-        vector total[4];                                                                               \
-        UNROLL for (int k = 0; k < 4; k++) total[k] = start;                                           \
-        long row = 0;                                                                                  \
-        for (; row + 4 <= count; row += 4) {                                                           \
-            UNROLL for (int k = 0; k < 4; k++)                                                         \
-                total[k] = combine(total[k], load_##kind(from + (row + k) * stride, n));               \
+        vector total[AT_ONCE], next[AT_ONCE];                                                          \
+        UNROLL for (int k = 0; k < AT_ONCE; k++) total[k] = start;                                     \
+        for (long row = 0; row < count; row += AT_ONCE) {                                              \
+            UNROLL for (int k = 0; k < AT_ONCE; k++)                                                   \
+                next[k] = load_##kind(from + (row + k < count ? row + k : count - 1) * stride, n);     \
+            UNROLL for (int k = 0; k < AT_ONCE; k++)                                                   \
+                total[k] = row + k < count ? combine(total[k], next[k]) : total[k];                    \
         }                                                                                              \
-        for (; row < count; row++) total[0] = combine(total[0], load_##kind(from + row * stride, n));  \
-        return combine(combine(total[0], total[1]), combine(total[2], total[3]));                      \
+        return operator##_total_##kind(total);                                                         \
     }                                                                                                  \
     INLINE element operator##_all_##kind(const element *from, long count) {                            \
-        vector total = start;                                                                          \
-        for (long k = lane_numbers(); k < count; k += LANES) total = combine(total, from[k]);          \
-        return operator##_lanes_##kind(total);                                                         \
+        vector total[AT_ONCE], next[AT_ONCE];                                                          \
+        UNROLL for (int k = 0; k < AT_ONCE; k++) total[k] = start;                                     \
+        for (long first = 0; first < count; first += AT_ONCE * LANES) {                                \
+            const long own = first + lane_numbers();                                                   \
+            UNROLL for (int k = 0; k < AT_ONCE; k++)                                                   \
+                next[k] = from[own + k * LANES < count ? own + k * LANES : count - 1];                 \
+            UNROLL for (int k = 0; k < AT_ONCE; k++)                                                   \
+                total[k] = own + k * LANES < count ? combine(total[k], next[k]) : total[k];            \
+        }                                                                                              \
+        return operator##_lanes_##kind(operator##_total_##kind(total));                                \
     }
 #define PLUS(a, b) ((a) + (b))
 ROWS(sum, f32, float, f32v, PLUS, 0)
@@ -46,6 +60,7 @@ ROWS(max, f64, double, f64v, maximum_f64, -__builtin_inf())
 ROWS(min, f32, float, f32v, minimum_f32, __builtin_inff())
 ROWS(min, f64, double, f64v, minimum_f64, __builtin_inf())
 #undef ROWS
+#undef AT_ONCE
 #undef PLUS
 
 /* argmax: the first of the largest among n elements; a NaN is larger than any number, as in NumPy.
