@@ -30,8 +30,9 @@ extern "C" __global__ void __launch_bounds__(64) reversed(const float *from, flo
     __syncthreads();
     to[blockIdx.x * all + k] = fixed[all - 1 - k] + given[all - 1 - k];
 }
-extern "C" __global__ void unwritten(float *to) {
+extern "C" __global__ void unwritten(float *to, long writes) {
     __shared__ float fixed[32];
+    if (writes) fixed[threadIdx.x] = 1;
     to[threadIdx.x] = fixed[threadIdx.x];
 }
 struct pair { float a; int b; };
@@ -100,7 +101,7 @@ def test_blocks_have_shared_memory_of_their_own(together: bool) -> None:
 
 def test_shared_memory_holds_no_number_before_it_is_written() -> None:
     to = floats(32)
-    kernels().launch("unwritten", 1, 32, 0, (to,))
+    kernels().launch("unwritten", 1, 32, 0, (to, 0))
     assert np.isnan(to).all()
 
 
