@@ -8,16 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emulated import needs_compiler, needs_gcc
+from emulated import Kernels, needs_compiler, needs_gcc
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from printed_programs import BLOCK, CLUSTERED, GRID, PHASES, WIDE_BLOCK, EmulatedSession, Way
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "native"))
 from native_networks import NetworkFeeds, check_session, networks, outcome, spec_feeds, spec_plan
+from test_emitters import every_word
 
 from nnc.commands.sources import bundled_names
 from nnc.compiler.codegen.cuda.library import chosen_products, library_products
-from nnc.compiler.codegen.cuda.module import print_cuda_module
+from nnc.compiler.codegen.cuda.module import _HEADERS, print_cuda_module
 from nnc.compiler.codegen.cuda.records import LibraryCall
 from nnc.compiler.pipeline import compile_source
 from nnc.grammar.source import SourceFile
@@ -34,6 +35,7 @@ output kind = (seen, read) -> Concatenate -> Dense(40, tanh, kernel_regularizer 
 }
 train { optimizer = adam(learning_rate = 0.001), batch_size = 37, clip_norm = 1, seed = 3 }
 """
+_EMPTY_KERNEL = 'extern "C" __global__ void nothing() {}'
 WORDS_DOMAINS = {"image": ("byte", 256), "word": ("index", 40), "kind": ("class", 10)}
 
 
@@ -108,6 +110,13 @@ def test_no_two_threads_race(way: Way) -> None:
     for program in network.plan.programs:
         session.bind(program.name, network.feeds(program.name, 50))
         session.run(program.name, np.random.default_rng(1).permutation(50))
+
+
+def test_every_word_of_the_printers_is_in_the_headers() -> None:
+    """The same words as those of C: a compiler refuses what is declared nowhere."""
+    lines = [f'#include "{header}"' for header in _HEADERS]
+    lines += [f"INLINE {head} {{ {body} }}" for head, body in every_word()]
+    assert Kernels("\n".join([*lines, _EMPTY_KERNEL])).names == ("nothing",)
 
 
 def test_two_paths_as_recorded(golden: Callable[[Path, str], None]) -> None:

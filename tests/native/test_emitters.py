@@ -23,6 +23,13 @@ from nnc.runtime.native.toolchain import find_toolchain
 def test_every_operator_reduction_and_conversion_is_in_the_headers() -> None:
     """Printed as for a plan and compiled: the compiler refuses functions that are declared nowhere."""
     lines = [f'#include "{header}"' for header in _HEADERS]
+    lines += [f"{head};\n{head} {{ {body} }}" for head, body in every_word()]
+    compile_library("\n".join(lines) + "\n", name="emitters")
+
+
+def every_word() -> list[tuple[str, str]]:
+    """A function for each operator, conversion and reduction of each dtype that a plan can have: its head and body."""
+    lines: list[tuple[str, str]] = []
     for dtype, (operator, count) in product(ITEM_SIZE, OPERATORS.items()):
         if operator in OPERATORS_OF[dtype]:
             names = {name: Typed(name, dtype) for name in "xyz"[:count]}
@@ -41,12 +48,12 @@ def test_every_operator_reduction_and_conversion_is_in_the_headers() -> None:
     for operator, dtype in product(REDUCERS, FLOAT_DTYPES):
         total = combined(operator, f"all_{SUFFIX[dtype]}({identity(operator, dtype)})", "x", dtype)
         lines.append(_function(f"{operator}_of_{dtype}_begun", VECTOR[dtype], VECTOR[dtype], ["x"], total))
-    compile_library("\n".join(lines) + "\n", name="emitters")
+    return lines
 
 
-def _function(name: str, result: str, operand: str, parameters: Iterable[str], text: str) -> str:
+def _function(name: str, result: str, operand: str, parameters: Iterable[str], text: str) -> tuple[str, str]:
     given = ", ".join(f"{operand} {parameter}" for parameter in parameters)
-    return f"{result} test_{name}({given});\n{result} test_{name}({given}) {{ return {text}; }}"
+    return f"{result} test_{name}({given})", f"return {text};"
 
 
 @pytest.mark.parametrize(
