@@ -197,6 +197,9 @@ def _cublaslt(driver: Driver | None) -> Finding:
     except Exception as error:  # not found, or does not load
         return _missing("cuBLASLt", "nvidia-cublas", error)
     version = (number // 10000, number % 10000 // 100)
+    if util.find_spec("nvmath") is None:
+        problem = "nvmath-python, through which cuBLASLt is called, is not installed"
+        return Finding("cuBLASLt", _version(version), problem, remedies=("pip install nvmath-python",), code="E0944")
     if driver is not None and version[0] > driver.cuda[0]:
         problem = f"cuBLASLt is of CUDA {version[0]}, and the driver runs CUDA {_version(driver.cuda)} at most"
         remedies = (f"pip install 'nnc[{_extra(driver)}]'", _UPDATE)

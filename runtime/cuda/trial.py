@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
+from nnc.grammar.diagnostics import ToolchainError
 from nnc.runtime.finding import Finding
 
+from .device import Device
 from .driver import Gpu
 
 _ARCH_WITHOUT_GPU: Final = "sm_90"
@@ -16,6 +19,7 @@ _KERNEL: Final = """
 extern "C" __global__ void trial(float *values) { values[threadIdx.x] = values[threadIdx.x] * 3 + 1; }
 """
 _LANES: Final = 32
+_WELL: Final = "`nvidia-smi` shows whether the GPU is well; restart the machine"
 
 
 def try_compiler(gpu: Gpu | None) -> Finding:
@@ -30,7 +34,7 @@ def try_compiler(gpu: Gpu | None) -> Finding:
         cubin = nvrtc.getCUBIN(program)
     except Exception as error:  # CuPy's own kinds
         log = str(nvrtc.getProgramLog(program)).strip() or str(error)
-        return Finding("kernel", "", f"NVRTC compiles no kernel for {arch}", notes=(log.splitlines()[0],),
+        return Finding("kernel", "tried", f"NVRTC compiles no kernel for {arch}", notes=(log.splitlines()[0],),
                        remedies=("pip install 'nnc[cuda13]' --force-reinstall",), code="E0948")  # fmt: skip
     finally:
         nvrtc.destroyProgram(program)
@@ -39,23 +43,31 @@ def try_compiler(gpu: Gpu | None) -> Finding:
     return Finding("kernel", f"compiled for {arch} in {time.perf_counter() - began:.1f} s")
 
 
-def try_gpu(gpu: Gpu) -> Finding:
-    """Run the kernel and look at what it computed. Call it where the probe has found everything."""
-    try:
-        import cupy
+def try_gpu(gpu: Gpu, start: Callable[[], Device] | None = None) -> Finding:
+    """Run the kernel and look at what it computed. Call it where the probe has found everything.
 
-        values = cupy.arange(_LANES, dtype=cupy.float32)
-        cupy.RawKernel(_KERNEL, "trial")((1,), (_LANES,), (values,))
-        found = values.get()
-        free, total = cupy.cuda.runtime.memGetInfo()
-    except Exception as error:  # whatever CuPy and the driver raise
-        reason = f"{type(error).__name__}: {(str(error).strip() or 'no reason given').splitlines()[0]}"
-        return _failed(gpu, f"{gpu.name} runs no kernel", reason)
-    if not np.array_equal(found, np.arange(_LANES, dtype=np.float32) * 3 + 1):
-        return _failed(gpu, f"{gpu.name} computes wrong numbers", f"found {found.tolist()}")
+    start: gives the device, by default the one that sessions run on.
+    """
+    numbers = np.arange(_LANES, dtype=np.float32)
+    found, what = numbers.copy(), f"a kernel for {gpu.arch}"
+    try:
+        device = (start or _started)()
+        address = device.allocate(found.nbytes)
+        device.upload(address, numbers)
+        device.load(_KERNEL, "trial", {}).launch("trial", 1, _LANES, 0, (address,))
+        device.download(found, address)
+        device.free(address)
+        free, total = device.free_bytes(), device.total_bytes
+    except ToolchainError as error:
+        problem = error.diagnostics[0]
+        return Finding("trial", what, problem.message, notes=problem.notes, remedies=(_WELL,), code=problem.code)
+    if not np.array_equal(found, numbers * 3 + 1):
+        return Finding("trial", what, f"{gpu.name} computes wrong numbers", notes=(f"found {found.tolist()}",),
+                       remedies=(_WELL,), code="E0947")  # fmt: skip
     return Finding("trial", f"a kernel ran and is right; {free / 2**30:.1f} of {total / 2**30:.1f} GiB are free")
 
 
-def _failed(gpu: Gpu, problem: str, reason: str) -> Finding:
-    return Finding("trial", "", problem, notes=(reason,), code="E0947",
-                   remedies=("`nvidia-smi` shows whether the GPU is well; restart the machine",))  # fmt: skip
+def _started() -> Device:
+    from .cupy_device import CupyDevice
+
+    return CupyDevice()

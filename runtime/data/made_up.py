@@ -52,8 +52,9 @@ def _target(slot: Slot, rows: int, generator: np.random.Generator) -> Array:
     if slot.kind == "class":
         return generator.integers(0, slot.classes, shape)
     if slot.is_distribution:
-        shares = generator.uniform(0.1, 1.0, shape)
-        return np.divide(shares, shares.sum(axis=-1, keepdims=True))
+        shares: Array = generator.uniform(0.1, 1.0, shape)
+        shares /= shares.sum(axis=-1, keepdims=True)
+        return shares
     if slot.high == np.inf:
         counts = slot.low == 0 or slot.type.dtype in INTEGER_DTYPES
         return generator.integers(0, _MOST_COUNTED, shape) if counts else generator.normal(size=shape)

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -19,6 +18,7 @@ from nnc.runtime.cuda import probe as cuda_probe
 from nnc.runtime.cuda import trial
 from nnc.runtime.cuda.driver import Gpu
 from nnc.runtime.cuda.probe import Probe
+from nnc.runtime.cuda.refusals import device_fails
 from nnc.runtime.finding import Finding
 from nnc.runtime.native import probe as native_probe
 from nnc.runtime.native.toolchain import Toolchain, find_toolchain
@@ -85,22 +85,51 @@ def test_with_everything_it_runs_a_kernel(
     assert "`--device gpu` works\n" in text
 
 
-def cupy(result: np.ndarray) -> SimpleNamespace:
-    """A stand-in for CuPy whose kernels leave `result`."""
-    array = SimpleNamespace(get=lambda: result)
-    runtime = SimpleNamespace(memGetInfo=lambda: (20 << 30, 24 << 30))
-    return SimpleNamespace(arange=lambda n, dtype: array, float32=np.float32, cuda=SimpleNamespace(runtime=runtime),
-                           RawKernel=lambda text, name: lambda *launch: None)  # fmt: skip
+class StandIn:
+    """A stand-in for a device, whose kernels leave `result`, or that fails."""
+
+    total_bytes = 24 << 30
+
+    def __init__(self, result: np.ndarray | None) -> None:
+        self._result = result
+
+    def allocate(self, size: int) -> int:
+        if self._result is None:
+            raise device_fails("NVIDIA L4", "allocating memory", "cudaErrorECCUncorrectable: uncorrectable ECC error")
+        return 64
+
+    def free_bytes(self) -> int:
+        return 20 << 30
+
+    def download(self, array: np.ndarray, address: int) -> None:
+        array[:] = self._result
+
+    def load(self, text: str, name: str, macros: dict[str, int]) -> StandIn:
+        return self
+
+    def ignore(self, *arguments: object) -> None:
+        pass
+
+    upload = launch = free = ignore
 
 
-def test_a_gpu_that_is_wrong_is_found_out(ready: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_gpu_that_is_wrong_is_found_out(
+    ready: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     right = np.arange(32, dtype=np.float32) * 3 + 1
-    with mock.patch.dict(sys.modules, {"cupy": cupy(right)}):
-        assert trial.try_gpu(L4).status == "ok"
+    found = trial.try_gpu(L4, lambda: StandIn(right))
+    assert found.status == "ok"
+    assert found.found.endswith("20.0 of 24.0 GiB are free")
     right[7] += 1
-    with mock.patch.dict(sys.modules, {"cupy": cupy(right)}):
-        assert main(["doctor", "--device", "gpu"]) == 4
+    monkeypatch.setattr(trial, "_started", lambda: StandIn(right))
+    assert main(["doctor", "--device", "gpu"]) == 4
     assert "NVIDIA L4 computes wrong numbers" in capsys.readouterr().out
+
+
+def test_a_gpu_that_fails_is_found_out(ready: None) -> None:
+    found = trial.try_gpu(L4, lambda: StandIn(None))
+    assert (found.status, found.code) == ("wrong", "E0947")
+    assert "uncorrectable ECC error" in found.notes[0]
 
 
 # --- the processor ----------------------------------------------------------------------------------------------------

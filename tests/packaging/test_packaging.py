@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {"nnc": "nnc"} | {folder: f"nnc/{folder}" for folder in ("grammar", "compiler", "runtime", "specs")}
-DATA = ("*.lark", "*.nn", "*.h", "py.typed")
+DATA = ("*.lark", "*.nn", "*.h", "*.cuh", "py.typed")
 SPEC = "nn 1\ninput x: float32[2]\noutput y = x -> Dense(1) { loss = mse }\n"
 
 
