@@ -31,7 +31,8 @@ from .memory import DeviceMemory, Needs
 ARTIFACT: Final = "choice.json"
 LEAST_LIBRARY_WORK: Final = 1 << 22     # multiplications; of less, the plan's own kernel is not asked to compete
 FAR_TOO_SMALL: Final = 12               # times fewer warps than have work
-_STEPS: Final = 32                      # measured together
+_STEPS: Final = 32                      # measured together,
+_TRIAL_SECONDS: Final = 0.05            # or as many as take so long
 _TRIALS: Final = 3                      # of which the quickest counts
 
 
@@ -210,15 +211,17 @@ class _Trial:
         self._memory.free()
 
     def seconds_per_step(self, program: str, steps: Steps) -> float:
-        """The quickest of a few calls, after one that makes everything ready."""
-        batch = self._code.plan.batch_size
-        rows = min(_STEPS * batch, self._memory.numbers)
+        """The quickest of a few calls of many steps, or of few that take long; each is made once before, untimed."""
         feeds = [(self._zeros, 0)] * len(self._code.program(program).feeds)
-        numbers = np.zeros(rows, np.int64)
+        batch = self._code.plan.batch_size
 
-        def call() -> float:
-            self._memory.call(feeds, numbers)
-            return self._device.seconds(lambda: steps.run(rows))
+        def call(count: int) -> float:
+            rows = count * batch
+            self._memory.call(feeds, np.zeros(rows, np.int64))
+            return self._device.seconds(lambda: steps.run(rows)) / count
 
-        call()
-        return min(call() for _ in range(_TRIALS)) / (rows // batch)
+        call(1)
+        most = min(_STEPS, self._memory.numbers // batch)
+        count = max(1, min(most, int(_TRIAL_SECONDS / max(call(1), 1e-9))))
+        call(count)
+        return min(call(count) for _ in range(_TRIALS))

@@ -19,7 +19,7 @@ from .probe import probe
 from .refusals import kernels_refused, no_such_arch
 
 HEADERS: Final = Path(__file__).parent
-FLAGS: Final = ("-std=c++17", "--extra-device-vectorization")
+FLAGS: Final = ("-std=c++17",)
 MESSAGES: Final = "messages.txt"
 
 

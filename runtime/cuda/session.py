@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -62,8 +62,12 @@ class CudaSession:
         code = Code(device, plan, choice.module)
         self._memory = memory_for(code, choice.kinds, choice.products)
         self._feeds = Feeds(device, plan.batch_size)
-        library = device.library(plan, choice.products, self._memory.workspace) if choice.products else None
-        weakref.finalize(self, _give_back, device, self._feeds, library, self._memory)
+        libraries: list[ProductLibrary] = []
+        # a process that ends gives all back by itself
+        weakref.finalize(self, _give_back, device, self._feeds, libraries, self._memory).atexit = False
+        if choice.products:
+            libraries.append(device.library(plan, choice.products, self._memory.workspace))
+        library = libraries[0] if libraries else None
         self._steps = {
             name: steps_of(code, self._memory, name, kind, library, choice.algorithms.get(name))
             for name, kind in choice.kinds.items()
@@ -143,10 +147,10 @@ class CudaSession:
         self._memory.write(id, 1, value)
 
 
-def _give_back(device: Device, feeds: Feeds, library: ProductLibrary | None, memory: DeviceMemory) -> None:
+def _give_back(device: Device, feeds: Feeds, libraries: Sequence[ProductLibrary], memory: DeviceMemory) -> None:
     """When a session goes: wait for its work, then free what it has on the device."""
     device.synchronize()
     feeds.free()
-    if library is not None:
+    for library in libraries:
         library.close()
     memory.free()
