@@ -102,12 +102,12 @@ EVERY_NUMBER(ARGMAX)
 
 /* LANES rows of `width` numbers, `stride` apart, of which n are there: lane k of to[j] is column j of row k. */
 INLINE void columns_f32(const float *from, long stride, long n, long width, f32v *to) {
-    for (long j = 0; j < width; j++) to[j] = stride_f32(from + j, stride, n);
+    UNROLL for (long j = 0; j < width; j++) to[j] = stride_f32(from + j, stride, n);
 }
 
 /* The way back. */
 INLINE void rows_f32(float *to, long stride, long n, long width, const f32v *from) {
-    for (long j = 0; j < width; j++) store_stride_f32(to + j, stride, from[j], n);
+    UNROLL for (long j = 0; j < width; j++) store_stride_f32(to + j, stride, from[j], n);
 }
 
 /* to: rows part.first up to part.last of a table of `width` columns. Each of the `count` rows of `from`, `stride` apart,
