@@ -48,10 +48,12 @@ def _gpu() -> Iterator[Finding]:
     found = probe.probe()
     yield from found.findings
     compiler = next(finding for finding in found.findings if finding.subject == "NVRTC")
-    kernel = trial.try_compiler(found.gpu) if compiler.status == "ok" else Finding("kernel", untried="it needs NVRTC")
+    kernel = Finding("kernel", untried="it needs NVRTC")
+    if compiler.status == "ok":
+        kernel = trial.in_own_process("try_compiler")
     yield kernel
-    if found.is_ready and kernel.status == "ok" and found.gpu is not None:
-        yield trial.try_gpu(found.gpu)
+    if found.is_ready and kernel.status == "ok":
+        yield trial.in_own_process("try_gpu")
     else:
         yield Finding("trial", untried="it needs all of the above")
 

@@ -1,10 +1,19 @@
-"""The smallest kernel, to see whether kernels are compiled here, and whether the GPU runs them and is right."""
+"""The smallest kernel, to see whether kernels are compiled here, and whether the GPU runs them and is right.
+
+A broken driver may end the process that calls it, or never answer. So who asks what is broken tries in another process.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from typing import Final
+from dataclasses import asdict
+from typing import Any, Final
 
 import numpy as np
 
@@ -12,14 +21,47 @@ from nnc.grammar.diagnostics import ToolchainError
 from nnc.runtime.finding import Finding
 
 from .device import Device
-from .driver import Gpu
+from .driver import Gpu, ask_driver
 
+TIMEOUT_SECONDS: Final = 120
+_SUBJECTS: Final = {"try_compiler": "kernel", "try_gpu": "trial"}
 _ARCH_WITHOUT_GPU: Final = "sm_90"
 _KERNEL: Final = """
 extern "C" __global__ void trial(float *values) { values[threadIdx.x] = values[threadIdx.x] * 3 + 1; }
 """
 _LANES: Final = 32
 _WELL: Final = "`nvidia-smi` shows whether the GPU is well; restart the machine"
+
+
+def in_own_process(trial: str) -> Finding:
+    """What "try_compiler" or "try_gpu" finds for the first GPU, or how the process that tried it ended."""
+    code = f"from nnc.runtime.cuda import trial; trial.tell({trial!r})"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subject = _SUBJECTS[trial]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        problem = f"the smallest kernel gives no answer within {TIMEOUT_SECONDS} seconds"
+        return Finding(subject, "tried", problem, remedies=(_WELL,), code="E0947")
+    if done.returncode == 0:
+        found: dict[str, Any] = json.loads(done.stdout)
+        return Finding(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()})
+    ending = f"exit code {done.returncode}"
+    if done.returncode < 0:
+        ending = f"signal {-done.returncode} ({signal.strsignal(-done.returncode)})"
+    last = done.stderr.strip().splitlines()[-1:]
+    return Finding(subject, "tried", f"CUDA's libraries end the process that calls them: {ending}", notes=tuple(last),
+                   remedies=(_WELL,), code="E0947")  # fmt: skip
+
+
+def tell(trial: str) -> None:
+    """In that process: try it, and print what was found."""
+    driver = ask_driver()
+    gpu = driver.gpus[0] if driver is not None and driver.gpus else None
+    tries: dict[str, Callable[..., Finding]] = {"try_compiler": try_compiler, "try_gpu": try_gpu}
+    print(json.dumps(asdict(tries[trial](gpu))))
 
 
 def try_compiler(gpu: Gpu | None) -> Finding:

@@ -47,7 +47,8 @@ def lacking(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def ready(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_probe, "probe", lambda: READY)
-    monkeypatch.setattr(trial, "try_compiler", lambda gpu: Finding("kernel", "compiled"))
+    tries = {"try_compiler": lambda: Finding("kernel", "compiled"), "try_gpu": lambda: trial.try_gpu(L4)}
+    monkeypatch.setattr(trial, "in_own_process", lambda name: tries[name]())
 
 
 def test_it_names_what_is_missing_and_what_mends_it(lacking: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,10 +79,10 @@ def test_json(lacking: None, capsys: pytest.CaptureFixture[str]) -> None:
 def test_with_everything_it_runs_a_kernel(
     ready: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(trial, "try_gpu", lambda gpu: Finding("trial", f"ran on {gpu.name}"))
+    monkeypatch.setattr(trial, "_started", lambda: StandIn(np.arange(32, dtype=np.float32) * 3 + 1))
     assert main(["doctor", "--device", "gpu"]) == 0
     text = capsys.readouterr().out
-    assert "ok        trial       ran on NVIDIA L4" in text
+    assert "ok        trial       a kernel ran and is right" in text
     assert "`--device gpu` works\n" in text
 
 
@@ -130,6 +131,40 @@ def test_a_gpu_that_fails_is_found_out(ready: None) -> None:
     found = trial.try_gpu(L4, lambda: StandIn(None))
     assert (found.status, found.code) == ("wrong", "E0947")
     assert "uncorrectable ECC error" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "words"),
+    [
+        ("kill -SEGV $$", "wrong", "signal 11 (Segmentation fault)"),
+        ("echo CUDA is lost >&2; exit 3", "wrong", "exit code 3"),
+        ("exec sleep 20", "wrong", "no answer within 0.5 seconds"),
+        ("""echo '{"subject": "trial", "found": "fine", "notes": ["a", "b"]}'""", "ok", ""),
+    ],
+)
+def test_a_driver_that_ends_or_hangs_a_process(
+    script: str, status: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(trial, "TIMEOUT_SECONDS", 0.5)
+    found = trial.in_own_process("try_gpu")
+    assert (found.subject, found.status) == ("trial", status)
+    assert words in found.problem
+    if "lost" in script:
+        assert found.notes == ("CUDA is lost",)
+
+
+def test_the_other_process_tells_what_it_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(trial, "ask_driver", lambda: None)
+    monkeypatch.setattr(trial, "try_compiler", lambda gpu: Finding("kernel", f"compiled for {gpu}", notes=("x",)))
+    trial.tell("try_compiler")
+    told = json.loads(capsys.readouterr().out)
+    assert told | {"found": "compiled for None", "notes": ["x"]} == told
 
 
 # --- the processor ----------------------------------------------------------------------------------------------------
