@@ -46,7 +46,6 @@ class Feeds:
         may_stay = program == COMES_BACK or all(isinstance(source, np.ndarray) for source in bound.sources)
         bound.stays = may_stay and self._has_room(bound)
         if bound.stays:
-            bound.staged = []
             self._copy(bound)
         else:
             self._give_back(bound)
@@ -83,9 +82,7 @@ class Feeds:
         """Give all memory back."""
         for bound in self._bound.values():
             self._give_back(bound)
-            for buffer in bound.staged:
-                self._device.free(buffer.address)
-            bound.staged = []
+            self._give_back_buffers(bound)
 
     # --- samples that stay on the device ---
     def _has_room(self, bound: _Bound) -> bool:
@@ -94,20 +91,25 @@ class Feeds:
         if size <= bound.capacity:
             return True
         self._give_back(bound)
-        if size + MARGIN_BYTES <= self._device.free_bytes():
-            return True
+        room = self._device.free_bytes() + sum(buffer.size for buffer in bound.staged) - MARGIN_BYTES
         others = [other for other in self._bound.values() if other.capacity]
-        if size + MARGIN_BYTES > self._device.free_bytes() + sum(other.capacity for other in others):
+        if size > room + sum(other.capacity for other in others):
             return False
-        for other in others:
+        self._give_back_buffers(bound)
+        for other in others if size > room else ():
             self._give_back(other)
-        return size + MARGIN_BYTES <= self._device.free_bytes()
+        return True
 
     def _give_back(self, bound: _Bound) -> None:
         if bound.capacity:
             self._device.free(bound.address)
         bound.address = bound.capacity = 0
         bound.is_copied = False
+
+    def _give_back_buffers(self, bound: _Bound) -> None:
+        for buffer in bound.staged:
+            self._device.free(buffer.address)
+        bound.staged = []
 
     def _copy(self, bound: _Bound) -> None:
         if not bound.capacity:
@@ -135,8 +137,7 @@ class Feeds:
         size = sum(_rounded(feed.row_bytes * most) for feed in bound.feeds)
         rows = rows[:most]
         if not bound.staged or bound.staged[0].size < size:
-            for buffer in bound.staged:
-                device.free(buffer.address)
+            self._give_back_buffers(bound)
             bound.staged = [_Buffer(size, device.allocate(size), device.pinned(size)) for _ in range(2)]
         bound.staged.reverse()
         buffer = bound.staged[-1]

@@ -51,3 +51,28 @@ def test_nothing_bound_takes_no_samples() -> None:
     assert feeds.place("step", np.arange(3))[0] == ()
     feeds.bind("predict", FEEDS, {"a": np.empty((0, 3), np.float32), "b": np.empty(0, np.int64)})
     assert feeds.length("predict") == 0
+
+
+def test_buffers_are_given_back_where_samples_fit_and_samples_where_they_do_not() -> None:
+    """Large, small, large again: memory is what one of them needs, and after all of them none."""
+    device = EmulatedDevice(total_bytes=feeds_of_cuda.MARGIN_BYTES + 10_000)
+    feeds = Feeds(device, batch_size=4)
+    sizes = {"large": 500, "small": 100}
+
+    def samples(count: int) -> dict[str, Array]:
+        return {"a": np.ones((count, 3), np.float32), "b": np.arange(count, dtype=np.int64)}
+
+    used = []
+    for name in ("large", "small", "small", "large"):
+        feeds.bind("train_step", FEEDS, samples(sizes[name]))
+        places, numbers = feeds.place("train_step", np.arange(50, 70))
+        device.synchronize()
+        address, stride = places[1]
+        found = device.place(address + int(numbers[0]) * stride, 8 * len(numbers)).view(np.int64)
+        np.testing.assert_array_equal(found, np.arange(50, 70))
+        used.append(device.total_bytes - device.free_bytes())
+        feeds.used("train_step", device.mark())
+    assert used[1] == used[2] == 1280 + 1024     # 1200 and 800 bytes, at whole multiples of 256
+    assert used[0] == used[3] > used[1]
+    feeds.free()
+    assert device.free_bytes() == device.total_bytes
