@@ -8,19 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recording import FIRST, RecordingDevice
+from recording import FIRST, RecordingDevice, RecordingKernels
 
 sys.path[:0] = [str(Path(__file__).parent.parent / "native")]
 from native_networks import spec_feeds, spec_plan  # noqa: E402
 
 from nnc.compiler.codegen.cuda.module import print_cuda_module  # noqa: E402
 from nnc.compiler.plan import Plan  # noqa: E402
+from nnc.runtime import train  # noqa: E402
 from nnc.runtime.cuda import feeds  # noqa: E402
 from nnc.runtime.cuda.choice import Choice  # noqa: E402
 from nnc.runtime.cuda.graphs import GRAPH_KERNELS, GRAPHS_KEPT, TEAMS, Code, Kind  # noqa: E402
 from nnc.runtime.cuda.memory import FEED, JOB, MOST_NUMBERS  # noqa: E402
 from nnc.runtime.cuda.session import CudaRuntime, CudaSession  # noqa: E402
-from nnc.runtime.protocol import Rows  # noqa: E402
+from nnc.runtime.protocol import Array, Rows  # noqa: E402
 
 PROGRAM = "train_step"
 
@@ -285,3 +286,52 @@ def test_samples_make_room_for_those_of_another_program(plan: Plan) -> None:
     session.run("train_step", np.arange(3))
     assert ("allocate", size) in [call[:2] for call in device.take()]
     assert "upload_beside" not in device.names()
+
+
+# --- how long calls take ----------------------------------------------------------------------------------------------
+class TimedDevice(RecordingDevice):
+    """A step takes `seconds_per_step` of a clock that stands still unless the host waits."""
+
+    def __init__(self, seconds_per_step: float, batch_size: int) -> None:
+        super().__init__()
+        self.seconds_per_step, self.batch_size = seconds_per_step, batch_size
+        self.now = self.ends = self.idle = 0.0
+        self._steps = 0
+        self._moments: dict[int, float] = {}
+
+    def clock(self) -> float:
+        return self.now
+
+    def upload_soon(self, address: int, pinned: Array) -> None:
+        super().upload_soon(address, pinned)
+        self._steps = -(-int(pinned[: JOB.itemsize].view(JOB)[0]["count"]) // self.batch_size)
+
+    def launched(self) -> None:
+        self.idle += max(0.0, self.now - self.ends)
+        self.ends = max(self.now, self.ends) + self._steps * self.seconds_per_step
+
+    def mark(self) -> int:
+        event = super().mark()
+        self._moments[event] = self.ends
+        return event
+
+    def wait(self, event: int) -> None:
+        self.now = max(self.now, self._moments[event]) + 1e-5
+
+
+@pytest.mark.parametrize("seconds_per_step", [3e-6, 2e-4, 0.004, 0.03, 0.3])
+def test_training_asks_for_no_more_than_a_moment_of_work(
+    plan: Plan, seconds_per_step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = TimedDevice(seconds_per_step, plan.batch_size)
+    session = bound(plan, device, "block", samples=plan.batch_size)
+    monkeypatch.setattr(RecordingKernels, "launch", lambda self, *arguments: device.launched())
+    monkeypatch.setattr(train.time, "perf_counter", device.clock)
+    rows = np.zeros(plan.batch_size * min(100_000, int(20 / seconds_per_step)), np.int64)
+    left = []
+    for some in train._calls(rows, plan.batch_size):
+        session.run(PROGRAM, some)
+        left.append(device.ends - device.now)
+    assert max(left) <= max(0.15, 2 * seconds_per_step)
+    assert np.median(left) <= max(0.05, seconds_per_step)
+    assert device.idle < 0.01 * device.ends + 0.01
