@@ -31,8 +31,9 @@ TRAINING: Final = "train_step"
 SHAKEN: Final = 2  # references whose last bits are left to chance
 TIMES_ROUNDING: Final = 32  # a runtime may be so many times further away than those
 LEAST_ULPS: Final = 64  # or so many units in the last place of a tensor's largest number, if that is more
-# The last place of what a product rounds its operands to, where a difference in the last bit of float32 may tip it.
+TF32_BITS: Final = 10         # left to chance where products may drop 13: a sum of many loses fewer than each
 _BITS: Final = {4: np.uint32, 8: np.uint64}
+# The last place of what a product rounds its operands to, where a difference in the last bit of float32 may tip it.
 COARSE: Final = {"bfloat16": 2.0**-8, "tf32": 2.0**-10}
 
 
@@ -208,11 +209,15 @@ def deviation(found: Array, expected: Array) -> float:
 
 
 class ShakenSession(ReferenceSession):
-    """The reference, but the last bit of every number that a kernel stores is left to chance. Zeros stay zero."""
+    """The reference, but the last bit of every number that a kernel stores is left to chance. Zeros stay zero.
+
+    Of a plan whose products may round to TF32, some more bits.
+    """
 
     def __init__(self, plan: Plan, seed: int) -> None:
         super().__init__(plan)
         self._generator = np.random.default_rng(seed)
+        self._bits = TF32_BITS if plan.precision == "tf32" else 1
 
     def run(self, program: str, rows: Rows) -> None:
         size, steps = self.plan.batch_size, self.plan.program(program).steps
@@ -227,7 +232,7 @@ class ShakenSession(ReferenceSession):
     def _shake(self, view: Array) -> None:
         """In place. Neither a sign changes, nor zero, infinity or NaN."""
         if view.dtype.kind == "f":
-            last_bits = self._generator.integers(0, 2, view.shape, np.uint8)
+            last_bits = self._generator.integers(0, 1 << self._bits, view.shape, np.uint16)
             last_bits[(view == 0) | ~np.isfinite(view)] = 0
             bits = view.view(_BITS[view.dtype.itemsize])
             bits ^= last_bits

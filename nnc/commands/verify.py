@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from nnc.grammar.diagnostics import Diagnostic, ToolchainError, UsageError
+from nnc.grammar.diagnostics import DataError, Diagnostic, ToolchainError, UsageError
 
 from . import settings
 from .console import narrate, result, result_json
@@ -129,7 +129,12 @@ def _samples(compiled: Compiled, source: SourceFile, arguments: argparse.Namespa
         directory = Path(arguments.data)
         if not directory.is_dir():
             raise UsageError(Diagnostic("E0810", f"`--data {arguments.data}` is no directory"))
-    return data.load(network.data, plan, directory, network.outputs).train, "its own data"
+    try:
+        return data.load(network.data, plan, directory, network.outputs).train, "its own data"
+    except DataError as error:
+        last = error.diagnostics[-1]
+        helps = (*last.helps, "or compare on random data: `--random`")
+        raise DataError(*error.diagnostics[:-1], dataclasses.replace(last, helps=helps)) from None
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------

@@ -46,9 +46,9 @@ def in_own_process(trial: str) -> Finding:
         problem = f"the smallest kernel gives no answer within {TIMEOUT_SECONDS} seconds"
         return Finding(subject, "tried", problem, remedies=(_WELL,), code="E0947")
     if done.returncode == 0:
-        told: dict[str, Any] = json.loads(done.stdout)
-        fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
-        return Finding(**fields)
+        found: dict[str, Any] = json.loads(done.stdout)
+        lists = {key: tuple(value) for key, value in found.items() if isinstance(value, list)}
+        return Finding(**{**found, **lists})
     ending = f"exit code {done.returncode}"
     if done.returncode < 0:
         ending = f"signal {-done.returncode} ({signal.strsignal(-done.returncode)})"

@@ -171,6 +171,23 @@ def test_last_bits_are_left_to_chance_and_nothing_else() -> None:
     np.testing.assert_allclose(shaken, exact, rtol=1e-6)
 
 
+def test_tf32_leaves_more_bits_to_chance() -> None:
+    """A runtime that rounds what products read to TF32 agrees if the plan says so, and else does not."""
+
+    class Rounding(ReferenceSession):
+        def run(self, program: str, rows: Rows) -> None:
+            kernel = self.read("y.kernel")
+            bits = kernel.view(np.uint32)
+            rounded = ((bits + 0x1000) & np.uint32(0xFFFFE000)).view(np.float32)
+            self.write("y.kernel", rounded)
+            super().run(program, rows)
+            self.write("y.kernel", kernel if program != "train_step" else self.read("y.kernel") - rounded + kernel)
+
+    loose = compiled(text=SPEC.replace("seed = 4", "seed = 4, precision = tf32"))
+    assert not [tensor for tensor in compared(Faulty(Rounding), loose).values() if tensor.disagreeing()]
+    assert ("predict", "prediction.y") in found_out(Rounding)
+
+
 def test_largest_numbers_are_moved_as_they_are() -> None:
     """A gradient flows to where a number equals the largest: with another last bit it would flow nowhere."""
     tensors = compared(ReferenceRuntime(), compiled("maxout", batch_size=16))
