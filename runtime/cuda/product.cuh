@@ -22,8 +22,16 @@
 static_assert(WARPS % SQUAD == 0, "a block consists of squads");
 
 #ifndef DYNAMIC_SHARED
-#define DYNAMIC_SHARED(name) extern __shared__ __align__(16) char name[]
+#define DYNAMIC_SHARED(name) extern __shared__ __align__(32) char name[]
 #endif
+
+/* Of `total` warps the `count` from `first` on, as a team: calls that need not wait for one another run side by side. Where
+ * there are fewer warps, or more squads in a block than one, all of them share every call. `threads` is 0 outside. */
+INLINE struct worker section_of(struct worker all, long first, long count, long total) {
+    if (WARPS > SQUAD || all.threads < total) return all;
+    const long thread = all.thread - first;
+    return {thread, thread >= 0 && thread < count ? count : 0, all.scratch};
+}
 
 /* Element (x, r) of an operand is from[x * across + r * along]: x along the result, r along the summed index. */
 template <typename element> struct operand {
@@ -42,6 +50,7 @@ template <int rows_, int vectors_, int down_, int split_, int depth_> struct til
     static constexpr int left_cells = depth * left_pitch, cells = left_cells + depth * right_pitch;
     static constexpr int warp_cells = rows * wide, sums = SQUAD * warp_cells;
     static constexpr int shared = cells > sums ? cells : sums;  /* elements that a squad needs */
+    static_assert(shared % 4 == 0, "the next squad's slices are aligned");
     static_assert(down * split == SQUAD && rows % 4 == 0 && rows % split == 0 && depth % split == 0, "no tile");
 };
 
@@ -139,8 +148,8 @@ INLINE void product(const operand<element> a, const operand<element> b, long row
     const int warp = threadIdx.x / LANES % SQUAD, down = warp % shape::down, part = warp / shape::down;
     const int each = together ? (part ? 0 : shape::rows) : shape::rows / shape::split, from = together ? 0 : part * each;
     const long blocks = (rows + shape::high - 1) / shape::high, panels = (columns + shape::wide - 1) / shape::wide;
-    const long squads = worker.threads / SQUAD, squad = worker.thread / SQUAD;
-    for (long first = 0; first < blocks * panels; first += squads) {
+    const long squads = worker.threads / SQUAD, squad = worker.thread / SQUAD, of_block = threadIdx.x / SQUAD_THREADS;
+    for (long first = 0; first + squad - of_block < blocks * panels; first += squads) {
         const bool is_there = first + squad < blocks * panels;  /* all squads of a block come to the same barriers */
         const long top = is_there ? (first + squad) % blocks * shape::high : rows;
         const long side = is_there ? (first + squad) / blocks * shape::wide : columns;

@@ -54,6 +54,7 @@ class Way:
 
 
 PHASES = Way("", 8, 3)
+MANY_BLOCKS = Way("", 8, 1000)   # enough for each call of a phase to have warps of its own
 BLOCK = Way("TEAM_BLOCK", 8, 1)
 WIDE_BLOCK = Way("TEAM_BLOCK", 16, 1)
 CLUSTERED = Way("TEAM_CLUSTER", 8, CLUSTER)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from emulated import Kernels, needs_compiler, needs_gcc
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from printed_programs import BLOCK, CLUSTERED, GRID, PHASES, WIDE_BLOCK, EmulatedSession, Way
+from printed_programs import BLOCK, CLUSTERED, GRID, MANY_BLOCKS, PHASES, WIDE_BLOCK, EmulatedSession, Way
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "native"))
 from native_networks import NetworkFeeds, check_session, networks, outcome, spec_feeds, spec_plan
@@ -24,7 +24,10 @@ from nnc.compiler.pipeline import compile_source
 from nnc.grammar.source import SourceFile
 
 pytestmark = needs_compiler
-WAYS = {"phases": PHASES, "block": BLOCK, "wide block": WIDE_BLOCK, "cluster": CLUSTERED, "grid": GRID}
+WAYS = {
+    "phases": PHASES, "many blocks": MANY_BLOCKS, "block": BLOCK, "wide block": WIDE_BLOCK, "cluster": CLUSTERED,
+    "grid": GRID,
+}  # fmt: skip
 WORDS = """
 input word: int32[7]
 input image: uint8[9, 5]
@@ -47,7 +50,7 @@ def words(precision: str = "") -> NetworkFeeds:
 @pytest.mark.parametrize("name", bundled_names())
 def test_bundled_specs_equal_the_reference(name: str) -> None:
     plan = spec_plan(name)
-    check_session(EmulatedSession(plan, PHASES), plan, spec_feeds(plan), steps=3)
+    check_session(EmulatedSession(plan, MANY_BLOCKS), plan, spec_feeds(plan), steps=3)
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
@@ -72,7 +75,7 @@ def test_the_number_of_warps_changes_no_byte() -> None:
     module = print_cuda_module(network.plan)
     results = [
         outcome(EmulatedSession(network.plan, way, module), network.feeds, steps=3)
-        for way in (PHASES, BLOCK, WIDE_BLOCK, GRID)
+        for way in (PHASES, MANY_BLOCKS, BLOCK, WIDE_BLOCK, GRID)
     ]
     assert all(result == results[0] for result in results[1:])
 
@@ -103,7 +106,7 @@ def test_products_of_a_library_and_the_rest_equal_the_reference(name: str) -> No
 
 
 @needs_gcc
-@pytest.mark.parametrize("way", [PHASES, GRID], ids=["phases", "grid"])
+@pytest.mark.parametrize("way", [MANY_BLOCKS, GRID], ids=["many blocks", "grid"])
 def test_no_two_threads_race(way: Way) -> None:
     network = words()
     session = EmulatedSession(network.plan, way, finds_races=True)

@@ -22,6 +22,7 @@ from ..source import Source
 from ..target import WARP
 from .products import ByLibrary, library_calls, matmul_cuda_calls
 from .records import CudaModule, CudaProgram, Launch, LibraryCall, LibraryProduct
+from .tiles import SQUAD
 
 _HEADERS = ("warp.cuh", "warp_math.cuh", "philox.cuh", "share.cuh", "rows.cuh", "product.cuh", "team.cuh")
 _KERNEL = 'extern "C" __global__ void __launch_bounds__(WARPS * LANES)'
@@ -142,23 +143,33 @@ class _ModulePrinter:
         source.line()
 
     def _phase(self, source: Source, name: str, phase: Phase, offsets: Mapping[Piece, int]) -> None:
-        """What one warp does alone, chain after chain on another one, then what all share."""
+        """What one warp does alone, each chain on another one, and what is shared, each call on warps of its own."""
+        chains, shared, total = phase.chains(), [call for call in phase.calls if call.is_shared], _warps(phase)
+        first = 0
         with source.block(f"INLINE void {name}({_OF_PHASE})"):
-            for number, chain in enumerate(phase.chains()):
-                with source.block(f"if (worker.thread == {number} % worker.threads)"):
+            if chains:
+                first = _squads(len(chains))
+                self._section(source, "lone", 0, first, total)
+            for number, chain in enumerate(chains):
+                with source.block(f"if (lone.threads && lone.thread == {number} % lone.threads)"):
                     for call in chain:
-                        self._call(source, call, "alone(worker)", offsets)
+                        self._call(source, call, "alone(lone)", offsets)
                         source.line("settle();")
-            for call in phase.calls:
-                if call.is_shared:
-                    self._call(source, call, "worker", offsets)
+            for number, call in enumerate(shared):
+                self._section(source, f"team{number}", first, _squads(call.parts), total)
+                self._call(source, call, f"team{number}", offsets)
+                first += _squads(call.parts)
         source.line()
+
+    def _section(self, source: Source, name: str, first: int, count: int, total: int) -> None:
+        source.line(f"const struct worker {name} = section_of(worker, {first}, {count}, {total});")
 
     def _call(self, source: Source, call: Call, whom: str, offsets: Mapping[Piece, int]) -> None:
         if call.note:
             source.line(f"/* {comment(call.note)} */")
         arguments = ", ".join([whom, "rows", *addresses(self.plan, call, offsets)])
-        source.line(f"{self.functions.name_of(call)}({arguments});")
+        start = f"if ({whom}.threads) " if call.is_shared else ""
+        source.line(f"{start}{self.functions.name_of(call)}({arguments});")
 
     def _kernel(self, source: Source, program: Program, number: int, is_last: bool) -> None:
         head = f"{_KERNEL} {program.name}_{number}(struct memory m, struct job *job, long rows)"
@@ -205,7 +216,13 @@ def _place(call: ByLibrary, offsets: Mapping[Piece, int]) -> Span | None:
 
 def _warps(phase: Phase) -> int:
     """How many warps a phase can keep busy; the last one may only count the batch."""
-    return max([1, len(phase.chains()), *(call.parts for call in phase.calls)])
+    parts = [len(phase.chains()), *(call.parts for call in phase.calls if call.is_shared)]
+    return max(1, sum(map(_squads, parts)))
+
+
+def _squads(warps: int) -> int:
+    """So many warps, filled up to whole squads: a product has barriers for all warps of a block."""
+    return -(-warps // SQUAD) * SQUAD
 
 
 _INTRODUCTION = """
