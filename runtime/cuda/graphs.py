@@ -155,6 +155,8 @@ class GraphSteps:
         self._code, self._memory, self._library = code, memory, library
         self._device, self._kernels, self._batch = code.device, code.kernels("graph"), memory.plan.batch_size
         self._phases = code.program(program).phases
+        # asked now, so that every kernel is loaded before it is captured: the driver puts that off until it must
+        self._blocks = {phase.kernel: code.blocks(phase) for phase in self._phases if isinstance(phase, Launch)}
         self._algorithms = dict(algorithms)
         self._graphs: OrderedDict[tuple[int, int], Graph] = OrderedDict()
         self._products: dict[int, dict[int, PreparedProduct]] = {}
@@ -203,7 +205,7 @@ class GraphSteps:
                 if isinstance(phase, LibraryCall):
                     self._products[rows][phase.product.number].run()
                 else:
-                    self._kernels.launch(phase.kernel, self._code.blocks(phase), threads, shared, arguments)
+                    self._kernels.launch(phase.kernel, self._blocks[phase.kernel], threads, shared, arguments)
 
     def _prepared(self, rows: int) -> dict[int, PreparedProduct]:
         """The library's products for a number of rows, by the number of the step."""

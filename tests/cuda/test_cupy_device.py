@@ -19,11 +19,12 @@ from native_networks import check_session, outcome, spec_feeds, spec_plan  # noq
 from nnc.compiler.codegen.cuda.module import print_cuda_module  # noqa: E402
 from nnc.grammar.diagnostics import ToolchainError  # noqa: E402
 from nnc.runtime import store  # noqa: E402
-from nnc.runtime.cuda import cupy_device  # noqa: E402
+from nnc.runtime.cuda import choice, cupy_device  # noqa: E402
 from nnc.runtime.cuda.choice import by_rule  # noqa: E402
 from nnc.runtime.cuda.cubins import compile_cubin, kept_cubin  # noqa: E402
 from nnc.runtime.cuda.cupy_device import CupyDevice  # noqa: E402
 from nnc.runtime.cuda.driver import Gpu, ask_driver  # noqa: E402
+from nnc.runtime.cuda.graphs import TEAMS, Code  # noqa: E402
 from nnc.runtime.cuda.session import CudaRuntime  # noqa: E402
 
 KERNEL = '#include "warp.cuh"\nextern "C" __global__ void f(float *x) { x[0] = N; }\n'
@@ -48,9 +49,12 @@ def test_a_session_on_it_computes_what_the_reference_does(stand_in: StandIn, fol
     plan = spec_plan("logic_xor")
     session = CudaRuntime(CupyDevice()).prepare(plan)
     check_session(session, plan, spec_feeds(plan), steps=3)
-    assert set(session.choice.kinds.values()) <= {"block", "graph"}     # all else is larger than need be
-    names = sorted(entry.path.name.rpartition("-")[0] for entry in store.entries(folder))
-    assert names == ["logic_xor"] * 3       # a cubin for each kind of launch, and the choice
+    code = Code(CupyDevice(), plan, print_cuda_module(plan))
+    tried = {kind for program in plan.programs for kind in choice._kinds_to_try(code, program.name)}
+    assert {"graph"} < tried < set(TEAMS)
+    assert set(session.choice.kinds.values()) <= tried
+    names = [entry.path.name.rpartition("-")[0] for entry in store.entries(folder)]
+    assert names == ["logic_xor"] * (len(tried) + 1)    # a cubin for each kind of launch, and the choice
     assert "begin_capture" in stand_in.calls
     del session
     gc.collect()
