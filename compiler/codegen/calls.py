@@ -39,11 +39,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A pointer that a function is given: a buffer of the plan, or a piece."""
+    """A pointer that a function is given: a buffer of the plan, or a piece; or whatever `text` says."""
 
     parameter: str      # "float *p0"
     buffer: int = -1
     piece: Piece | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class Arguments:
         self._written: set[int] = set()
         self._order: list[int] = []
         self._pieces: list[tuple[Piece, str]] = []
+        self._feeds: list[int] = []
 
     def pointer(self, buffer: int, is_written: bool = False) -> str:
         """The name of the pointer to a buffer's first element."""
@@ -93,13 +95,22 @@ class Arguments:
             self._written.add(buffer)
         return f"p{self._order.index(buffer)}"
 
+    def sample(self, buffer: int, feed: int) -> str:
+        """The pointer to sample `i0` of the batch, where the data set has it."""
+        if feed not in self._feeds:
+            self._feeds.append(feed)
+        return f"((const {ELEMENT[self._plan.buffers[buffer].type.dtype]} *)sample_of(feed{feed}, numbers[i0]))"
+
     def piece(self, piece: Piece, dtype: str) -> str:
         self._pieces.append((piece, dtype))
         return piece.name
 
     def all(self) -> tuple[Argument, ...]:
         found = [self._argument(buffer, f"p{number}") for number, buffer in enumerate(self._order)]
-        return (*found, *(Argument(f"{ELEMENT[dtype]} *{piece.name}", piece=piece) for piece, dtype in self._pieces))
+        found += [Argument(f"{ELEMENT[dtype]} *{piece.name}", piece=piece) for piece, dtype in self._pieces]
+        if self._feeds:
+            found.append(Argument("const int64_t *numbers", text="numbers"))
+        return (*found, *(Argument(f"struct feed feed{feed}", text=f"feeds[{feed}]") for feed in self._feeds))
 
     def _argument(self, buffer: int, name: str) -> Argument:
         kind = ELEMENT[self._plan.buffers[buffer].type.dtype]

@@ -36,9 +36,15 @@ class Functions:
 def addresses(
     plan: Plan, call: Call, offsets: Mapping[Piece, int], place: Callable[[int], str | None] = lambda id: None
 ) -> list[str]:
-    """The pointers that a call is given, as C text. `place` says where a buffer lies that is not in the arena."""
+    """What a call is given beside its share of the work, as C text.
+
+    place: says where a buffer lies that is not in the arena.
+    """
     result = []
     for argument in call.arguments:
+        if argument.text:
+            result.append(argument.text)
+            continue
         kind = argument.parameter[: argument.parameter.index("*") + 1]
         if argument.piece is not None:
             result.append(f"({kind})(m.pieces + {offsets[argument.piece]})")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..plan import ROWS_FEED, Plan, Program, Step
@@ -10,6 +10,7 @@ from ..verify_steps import KERNELS
 from .calls import SMALL_WORK, Call, Piece, comment, note_of, noted
 from .entries import Ends, ends_of, print_entry, row_bytes
 from .functions import Functions, addresses
+from .gathering import gathered_feeds
 from .layouts import Run, panel_runs, panelled
 from .maps import KERNELS_OF_MAPS, map_calls
 from .names import plainly_named
@@ -100,18 +101,19 @@ class _ModulePrinter:
     # --- calls ------------------------------------------------------------------------------------------------------
     def _calls(self, program: Program) -> list[Call]:
         calls: list[Call] = []
+        gathered = gathered_feeds(self.plan, program)
         for number, step in enumerate(program.steps):
-            found = self._step_calls(step, number)
+            found = self._step_calls(step, number, gathered)
             calls += noted(found, note_of(step, program))
         return calls
 
-    def _step_calls(self, step: Step, number: int) -> list[Call]:
+    def _step_calls(self, step: Step, number: int, gathered: Mapping[int, int]) -> list[Call]:
         step = plainly_named(step)
         if step.kernel == "matmul" and self.plan.precision == "bfloat16":
             return matmul_bf16_calls(self.plan, step, number, self.target, self.panels)
         if step.kernel == "matmul":
             return matmul_calls(self.plan, step, number, self.target, self.panels, self.has_own_tiles)
-        return map_calls(self.plan, step, number, self.target)
+        return map_calls(self.plan, step, number, self.target, gathered=gathered)
 
     # --- the file ---------------------------------------------------------------------------------------------------
     def _head(self) -> str:
@@ -136,6 +138,8 @@ class _ModulePrinter:
         ends = ends_of(self.plan, program)
         parameters = "const struct memory m, const struct worker worker, struct team *team, const long rows"
         parameters += ", char *const ends[]" if ends.outputs else ""
+        is_gathering = bool(gathered_feeds(self.plan, program))
+        parameters += ", const struct feed *feeds, const int64_t *numbers" if is_gathering else ""
         with source.block(f"static void {program.name}({parameters})"):
             for number, phase in enumerate(phases):
                 if number:
@@ -143,7 +147,7 @@ class _ModulePrinter:
                 for call in phase.calls:
                     self._one_call(source, call, offsets, ends)
         source.line()
-        self._loop(source, program, ends)
+        self._loop(source, program, ends, is_gathering)
         return str(source)
 
     def _one_call(self, source: Source, call: Call, offsets: dict[Piece, int], ends: Ends) -> None:
@@ -155,7 +159,7 @@ class _ModulePrinter:
         start = "" if call.is_shared else "if (worker.thread == 0) "
         source.line(f"{start}{self.functions.name_of(call)}({', '.join([whom, 'rows', *arguments])});")
 
-    def _loop(self, source: Source, program: Program, ends: Ends) -> None:
+    def _loop(self, source: Source, program: Program, ends: Ends, is_gathering: bool) -> None:
         """Batch after batch: put it where the program reads it, run the program."""
         with source.block(f"static void {program.name}_steps(struct team *team, int thread, void *argument)"):
             source.line("const struct job *job = argument;")
@@ -170,16 +174,21 @@ class _ModulePrinter:
                 source.line("meet(team, worker);")
                 own = [f"m.work + {self.plan.buffers[end.buffer].offset}" for end in (*ends.inputs, *ends.outputs)]
                 end_argument = f", (char *const[]){{{', '.join(own)}}}" if own else ""
-                source.line(f"{program.name}(m, worker, team, rows{end_argument});")
+                data = ", job->feeds, numbers" if is_gathering else ""
+                source.line(f"{program.name}(m, worker, team, rows{end_argument}{data});")
                 source.line("meet(team, worker);")
         source.line()
 
     def _feeds(self, source: Source, program: Program) -> None:
+        gathered = gathered_feeds(self.plan, program)
         number = 0
         for name, id in program.feeds:
             offset = self.plan.buffers[id].offset
             if name == ROWS_FEED:
                 source.line(f"if (worker.thread == 0) *(double *)(m.work + {offset}) = (double)rows;")
+                continue
+            if id in gathered:
+                number += 1
                 continue
             size = row_bytes(self.plan.buffers[id])
             is_shared = size * self.plan.batch_size // _BYTES_OF_A_CYCLE > SMALL_WORK
@@ -222,9 +231,6 @@ _MEMORY = """
 /* What a run works in: variables and constants, the rest of the plan's arena, and what steps need beside it. Every
  * address is the plan's; several runs may share `fixed` if they only read it. */
 struct memory { char *fixed, *work, *pieces; };
-
-/* One sample after another, `stride` bytes apart. */
-struct feed { const char *data; int64_t stride; };
 
 /* What all threads of a call do: `count` samples of the feeds by number, `batch` at a time. */
 struct job {

@@ -152,7 +152,7 @@ def _rounded_left(product: Product) -> Left:
     text = str(source).replace("HEAD", head(pointers), 1)
     reads = arguments.spans([product.step.operands[0]])
     call = Call("round", text, pointers, reads, (piece.span,), _is_worth_sharing(product))
-    return Left("left", 0, 0, "", call, piece)
+    return Left("left", 0, 0, "", prepare=call, piece=piece)
 
 
 def _is_one(length: Length) -> bool:

@@ -123,6 +123,11 @@ EVERY_INDEX(SCATTER_ADD, f32, float, f32v)
 EVERY_INDEX(SCATTER_ADD, f64, double, f64v)
 #undef SCATTER_ADD
 
+/* One sample after another, `stride` bytes apart. */
+struct feed { const char *data; int64_t stride; };
+
+INLINE const char *sample_of(struct feed feed, int64_t number) { return feed.data + number * feed.stride; }
+
 /* Rows of `bytes` bytes, `stride` apart, in the order of `numbers`: a thread's part of a batch. */
 INLINE void take_rows(char *to, const char *from, long stride, long bytes, const int64_t *numbers, struct share part) {
     for (long row = part.first; row < part.last; row++) memcpy(to + row * bytes, from + numbers[row] * stride, (unsigned long)bytes);

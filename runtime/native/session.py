@@ -166,6 +166,11 @@ class NativeSession:
         self._library.run(self._pool if threads > 1 else None, entry.number, job)
 
 
+def _lies_in_rows(array: Array) -> bool:
+    """Whether C can read every sample where it is."""
+    return array.flags.aligned and (len(array) == 0 or array[:1].flags.c_contiguous)
+
+
 def _panels(view: Array, runs: tuple[Run, ...]) -> Iterator[tuple[slice, Array]]:
     """The columns of each panel, and the panel where it lies."""
     rows = view.shape[0]
@@ -211,7 +216,7 @@ class _Program:
             self._bind_one(number, feed.row_bytes, source)
 
     def _bind_one(self, number: int, row_bytes: int, source: Feed) -> None:
-        if isinstance(source, np.ndarray) and (len(source) == 0 or source[:1].flags.c_contiguous):
+        if isinstance(source, np.ndarray) and _lies_in_rows(source):
             array = source
         else:
             rows = max(self._session.plan.batch_size, STAGED_BYTES // max(row_bytes, 1))

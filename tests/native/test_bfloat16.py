@@ -25,7 +25,7 @@ from nnc.runtime.native.session import NativeRuntime
 from nnc.runtime.native.toolchain import find_toolchain, require_toolchain
 from nnc.runtime.protocol import Array, Session
 from nnc.runtime.reference import ReferenceRuntime
-from nnc.runtimes import runtime
+from nnc.runtimes import Execution
 
 
 def _targets() -> list[Target]:
@@ -225,8 +225,8 @@ def test_native_and_auto_refuse_a_plan_that_the_processor_cannot_run(
     older = replace(require_toolchain(), cpu="Linux; x86_64; avx2 avx512f avx512bw")
     monkeypatch.setattr(session, "require_toolchain", lambda: older)
     with pytest.raises(ToolchainError, match="E0933"):
-        runtime(name).prepare(two_layers(4, 3, 2, 5))
-    runtime("reference").prepare(two_layers(4, 3, 2, 5))
+        Execution(name).open().prepare(two_layers(4, 3, 2, 5))
+    Execution("reference").open().prepare(two_layers(4, 3, 2, 5))
 
 
 def test_without_leave_for_tiles_there_is_avx512(monkeypatch: pytest.MonkeyPatch) -> None:
