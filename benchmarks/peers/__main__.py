@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import subprocess
 import sys
 from dataclasses import asdict
 from datetime import date
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import ceilings, environment, report, whole_command, worker
+from .machine import machine
 from .rounds import ROOT, Result, measure
 from .rows import ROWS, TRAINING, job_of
 
@@ -51,21 +50,6 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     if not all(1 <= count <= available for count in arguments.threads):
         parser.error(f"--threads: this process may use {available}")
     return arguments
-
-
-def machine() -> dict[str, Any]:
-    """What the figures depend on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "?")
-    found = ceilings.compiler()
-    version = subprocess.run([found, "--version"], capture_output=True, text=True).stdout.splitlines() if found else []
-    return {
-        "processor": model,
-        "processors": len(os.sched_getaffinity(0)),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "python": platform.python_version(),
-        "compiler": version[0] if version else None,
-    }
 
 
 def measure_rows(arguments: argparse.Namespace, python: str) -> list[Result]:

@@ -19,12 +19,16 @@ def network(job: Job, weights: Tree, inputs: Tree) -> Tree:
     """The outputs. In training an output with softmax is left as logits, for the loss to take."""
 
     def dense(layer: Layer, x: jax.Array) -> jax.Array:
-        z = x @ weights[f"{layer.name}.kernel"] + weights[f"{layer.name}.bias"]
+        kernel, bias = (weights[f"{layer.name}.{name}"] for name in ("kernel", "bias"))
+        if job.precision == "bfloat16":
+            x, kernel, bias = (array.astype(jnp.bfloat16) for array in (x, kernel, bias))
+        z = x @ kernel + bias
         if layer.activation == "relu":
             return nn.relu(z)
-        return nn.softmax(z) if layer.activation == "softmax" and job.mode == "predict" else z
+        return nn.softmax(z.astype(jnp.float32)) if layer.activation == "softmax" and job.mode == "predict" else z
 
-    return forward(job, inputs, dense, lambda read: jnp.concatenate(read, axis=-1))
+    values = forward(job, inputs, dense, lambda read: jnp.concatenate(read, axis=-1))
+    return {name: value.astype(jnp.float32) for name, value in values.items()}
 
 
 def loss(job: Job, weights: Tree, inputs: Tree, targets: Tree) -> jax.Array:

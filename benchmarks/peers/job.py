@@ -44,7 +44,8 @@ class Job:
     """One row of the table. `arrays` holds `weight.LAYER.kernel`, `weight.LAYER.bias`, `input.NAME`, `target.NAME`.
 
     The samples are `batches` batches of `batch_size` rows on end, float32, labels int32. mode: "train" or "predict".
-    steps: how many a worker does between two looks at the clock, a multiple of `batches`.
+    steps: how many a worker does between two looks at the clock, a multiple of `batches`. precision: of the matrix
+    products, as a spec names it: "float32", "tf32" or "bfloat16".
     """
 
     name: str
@@ -58,6 +59,7 @@ class Job:
     outputs: tuple[Output, ...]
     optimizer: tuple[tuple[str, Any], ...]
     arrays: Mapping[str, Array]
+    precision: str = "float32"
 
     @property
     def dense_layers(self) -> tuple[Layer, ...]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from nnc.compiler.options import CompileOptions
+from nnc.compiler.pipeline import compile_source
 from nnc.grammar.diagnostics import NncError
+from nnc.grammar.source import SourceFile
 from nnc.making import compile as nnc_compile
 from nnc.model import Model
+from nnc.runtime.protocol import Runtime, Session
 
 from .job import Job
 from .peer import CHECKED_STEPS, MissingError, Peer
@@ -19,14 +23,22 @@ def _model(job: Job, runtime: str) -> Model:
         raise MissingError("; ".join(diagnostic.message for diagnostic in error.diagnostics)) from error
 
 
+def session_of(job: Job, runtime: str | Runtime) -> Session:
+    """The job's plan, prepared by a runtime or by that of a name. Raises: MissingError."""
+    if isinstance(runtime, str):
+        return _model(job, runtime).session
+    options = CompileOptions(batch_size=job.batch_size)
+    return runtime.prepare(compile_source(SourceFile(f"{job.name}.nn", job.text), options).plan)
+
+
 class Training(Peer):
     """Steps through the session: many batches in a call where it can do that, or else one."""
 
     versions = ("nnc", "numpy")
 
-    def __init__(self, job: Job, threads: int, runtime: str) -> None:
+    def __init__(self, job: Job, threads: int, runtime: str | Runtime) -> None:
         super().__init__(job, threads)
-        self.session = _model(job, runtime).session
+        self.session = session_of(job, runtime)
         plan = self.session.plan
         dtypes = {f"input.{i.name}": i.type.dtype for i in plan.inputs}
         dtypes |= {f"target.{t.name}": t.type.dtype for t in plan.targets}

@@ -17,7 +17,8 @@ class MissingError(Exception):
 class Peer:
     """A library with a job prepared. `threads` is what it may use; environment and affinity are set by then."""
 
-    versions: tuple[str, ...] = ()  # distributions whose versions belong to the result
+    versions: tuple[str, ...] = ()  # distributions whose versions belong to the result; one not installed is left out
+    note = ""  # what a reader must know of how it did the job; known after `check`
 
     def __init__(self, job: Job, threads: int) -> None:
         self.job = job

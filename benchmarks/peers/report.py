@@ -66,11 +66,12 @@ def tables(figures: dict[str, Any]) -> str:
         parts += ["## The whole command", _commands(figures["commands"])]
     if found := figures.get("install_bytes"):
         sizes = [(name, "missing" if size is None else f"{size / 1e6:,.0f}") for name, size in found.items()]
-        parts += ["## Installed", _table(("with its requirements", "MB"), sizes)]
+        parts += ["## Installed", table(("with its requirements", "MB"), sizes)]
     return "\n\n".join(parts)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, all columns but the first set to the right."""
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "\n".join("| " + " | ".join(words) + " |" for words in lines)
 
@@ -81,7 +82,7 @@ def _ceilings(limits: Sequence[dict[str, Any]]) -> str:
         for size in limits[0][kind]:
             speeds = (f"{limit[kind][size] / 1e9:.0f}" for limit in limits)
             rows.append([f"{title} {int(size) >> 10:,} KiB, GB/s", *speeds])
-    return _table(["", *(f"{limit['threads']} threads" for limit in limits)], rows)
+    return table(["", *(f"{limit['threads']} threads" for limit in limits)], rows)
 
 
 def _rows(rows: Sequence[dict[str, Any]]) -> str:
@@ -107,7 +108,7 @@ def _rows(rows: Sequence[dict[str, Any]]) -> str:
         cell.append(f"{floor['flops'] / time:.0%}, {whole / time:.0%}" if floor and time else "-")
         cells.append(cell)
     head = ["us per step", "threads", *peers, "best peer / nnc", "floor: FLOPs + bytes", "nnc reaches"]
-    return _table(head, cells)
+    return table(head, cells)
 
 
 def _median(values: Sequence[float]) -> float:
@@ -126,7 +127,7 @@ def _commands(jobs: dict[str, dict[str, Any]]) -> str:
             seconds = found["seconds"]
             text = f"{seconds['median']:.2f} ({seconds['p10']:.2f} .. {seconds['p90']:.2f})"
             rows.append([job, name, text, f"{found['peak_bytes'] / 1e6:.0f}", f"{found['accuracy']:.4f}"])
-    return _table(("job", "command", "seconds", "peak MB", "least accuracy"), rows)
+    return table(("job", "command", "seconds", "peak MB", "least accuracy"), rows)
 
 
 def write_page(figures: dict[str, Any], page: Path) -> None:

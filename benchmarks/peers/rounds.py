@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,26 +26,42 @@ from .job import Job
 
 ROOT = Path(__file__).resolve().parents[2]
 ORACLE = "nnc-reference"
-TOLERANCE = 1e-4  # relative: of a loss, of a prediction
 ORACLE_PATIENCE = 900.0  # seconds for nnc-reference to get ready: without it nothing can be compared
-PATIENCE = 120.0  # seconds for a peer to get ready, and for a turn beyond the time asked for
 
 
 class LostError(Exception):
     """A worker gave no answer; the text says why."""
 
 
+@dataclass(frozen=True)
+class Processes:
+    """How workers are started, and what is expected of them.
+
+    module: what each runs. environment: the variables of a peer with so many threads. tolerance: the largest deviation
+    from nnc-reference, relative. patience: seconds for a peer to get ready, and for a turn beyond the time asked for.
+    """
+
+    module: str = "benchmarks.peers.worker"
+    environment: Callable[[str, int], dict[str, str]] = worker.environment
+    tolerance: float = 1e-4
+    patience: float = 120.0
+
+
+ON_CPU = Processes()
+
+
 class Worker:
     """The process of one peer; stopped whenever it is not asked for something."""
 
-    def __init__(self, peer: str, python: str, folder: Path, threads: int) -> None:
+    def __init__(self, peer: str, python: str, folder: Path, threads: int, processes: Processes = ON_CPU) -> None:
         self.peer = peer
+        self._patience = processes.patience
         self._log = (folder / f"{peer}.log").open("w+")
-        command = [python, "-m", "benchmarks.peers.worker", str(folder), peer, str(threads)]
+        command = [python, "-m", processes.module, str(folder), peer, str(threads)]
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=worker.environment(peer, threads),
+            env=processes.environment(peer, threads),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -54,7 +70,7 @@ class Worker:
 
     def ready(self) -> dict[str, Any]:
         """What it says once it is prepared. Raises: LostError."""
-        return self._answer(ORACLE_PATIENCE if self.peer == ORACLE else PATIENCE)
+        return self._answer(ORACLE_PATIENCE if self.peer == ORACLE else self._patience)
 
     def measure(self, seconds: float) -> tuple[list[float], float]:
         """Its samples, and how many processors' worth of time others took meanwhile. Raises: LostError."""
@@ -66,7 +82,7 @@ class Worker:
             self._process.stdin.flush()
         except BrokenPipeError as error:
             raise LostError(f"it ended: {self._last_words()}") from error
-        samples = self._answer(2 * seconds + PATIENCE)["samples"]
+        samples = self._answer(2 * seconds + self._patience)["samples"]
         others = (_busy_seconds() - busy - (self._seconds() - own)) / (time.perf_counter() - began)
         return samples, max(0.0, others)
 
@@ -135,6 +151,7 @@ class Result:
     versions: dict[str, str] = field(default_factory=dict)
     prepared_seconds: dict[str, float] = field(default_factory=dict)
     deviation: dict[str, float] = field(default_factory=dict)  # largest, relative to nnc-reference
+    notes: dict[str, str] = field(default_factory=dict)  # peer -> what to know of how it did the job
 
     def ratios(self, peer: str, subject: str) -> list[float]:
         """How many times the subject's time the peer takes, round by round."""
@@ -160,7 +177,13 @@ def deviation(found: Sequence[float], expected: Sequence[float]) -> float:
 
 
 def measure(
-    job: Job, peers: Sequence[str], pythons: Mapping[str, str], threads: int, rounds: int, seconds: float
+    job: Job,
+    peers: Sequence[str],
+    pythons: Mapping[str, str],
+    threads: int,
+    rounds: int,
+    seconds: float,
+    processes: Processes = ON_CPU,
 ) -> Result:
     """Prepare every peer, check that it computes the same, then measure them in turn, in another order each round.
 
@@ -175,11 +198,11 @@ def measure(
         try:
             expected: list[float] | None = None
             for peer in dict.fromkeys([ORACLE, *peers]):
-                workers[peer] = Worker(peer, pythons[peer], folder, threads)
+                workers[peer] = Worker(peer, pythons[peer], folder, threads, processes)
                 try:
                     answer = workers[peer].ready()
                     expected = expected or answer["check"]
-                    _compare(peer, answer, expected, result)
+                    _compare(peer, answer, expected, result, processes.tolerance)
                 except LostError as lost:
                     _drop(peer, str(lost), workers, result)
                     if expected is None:
@@ -194,12 +217,16 @@ def measure(
     return result
 
 
-def _compare(peer: str, answer: dict[str, Any], expected: Sequence[float], result: Result) -> None:
+def _compare(
+    peer: str, answer: dict[str, Any], expected: Sequence[float], result: Result, tolerance: float = ON_CPU.tolerance
+) -> None:
     """Note what a peer said when it was ready. Raises: LostError where its figures are not those expected."""
     result.deviation[peer] = deviation(answer["check"], expected)
     result.versions |= answer["versions"]
     result.prepared_seconds[peer] = answer["seconds"]
-    if not result.deviation[peer] <= TOLERANCE:
+    if answer.get("note"):
+        result.notes[peer] = answer["note"]
+    if not result.deviation[peer] <= tolerance:
         raise LostError(f"it computes something else: off by {result.deviation[peer]:.1e}")
 
 

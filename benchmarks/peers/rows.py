@@ -48,7 +48,8 @@ def job_from_text(name: str, text: str, batch_size: int | None = None, *, mode: 
     session = ReferenceRuntime().prepare(plan)
     arrays = {f"weight.{v.name}": session.read(v.name) for v, _ in plan.variables if v.role == "weight"}
     arrays |= _samples(inputs, outputs, {layer.name: layer.width for layer in layers}, plan.batch_size, batches)
-    job = Job(name, mode, text, plan.batch_size, batches, batches, inputs, layers, outputs, optimizer, arrays)
+    sizes = plan.batch_size, batches, batches
+    job = Job(name, mode, text, *sizes, inputs, layers, outputs, optimizer, arrays, plan.precision)
     steps = min(_MOST_STEPS, max(1, round(_BLOCK_FLOPS / job.flops())))
     return Job(**{**job.__dict__, "steps": batches * max(1, round(steps / batches))})
 

@@ -13,7 +13,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -66,11 +67,13 @@ def prepare(peer: str, job: Job, threads: int) -> Peer:
     return made
 
 
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "?"
+def _versions(names: Iterable[str]) -> dict[str, str]:
+    """Of those that are installed."""
+    found = {}
+    for name in names:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _die_with_parent() -> None:
@@ -79,11 +82,11 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-def serve(folder: Path, peer: str, threads: int, say: Callable[[dict[str, Any]], None]) -> None:
-    """Prepare, then measure as often as asked, until the input ends."""
+def serve(make: Callable[[], Peer], say: Callable[[dict[str, Any]], None]) -> None:
+    """Prepare the peer that `make` gives, then measure as often as asked, until the input ends."""
     began = time.perf_counter()
     try:
-        prepared = prepare(peer, load(folder), threads)
+        prepared = make()
         found = prepared.check()
     except MissingError as missing:
         say({"missing": str(missing)})
@@ -91,13 +94,14 @@ def serve(folder: Path, peer: str, threads: int, say: Callable[[dict[str, Any]],
     except Exception as error:  # whatever a library may raise: the table says what it was
         say({"missing": f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"})
         raise
-    versions = {name: _version(name) for name in prepared.versions}
-    say({"check": found, "seconds": time.perf_counter() - began, "versions": versions})
+    seconds = time.perf_counter() - began
+    say({"check": found, "seconds": seconds, "versions": _versions(prepared.versions), "note": prepared.note})
     for line in sys.stdin:
         say({"samples": prepared.measure(float(line.split()[1]))})
 
 
-def main() -> None:
+def main(prepare: Callable[[str, Job, int], Peer] = prepare) -> None:
+    """Serve the peer that the command line names. prepare: makes it."""
     folder, peer, threads = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     _die_with_parent()
     if hasattr(os, "sched_setaffinity"):
@@ -108,7 +112,7 @@ def main() -> None:
     def say(record: dict[str, Any]) -> None:
         print(json.dumps(record), file=answers, flush=True)
 
-    serve(folder, peer, threads, say)
+    serve(lambda: prepare(peer, load(folder), threads), say)
 
 
 if __name__ == "__main__":
