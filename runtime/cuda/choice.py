@@ -29,11 +29,11 @@ from .graphs import TEAMS, Code, GraphSteps, Kind, Steps, steps_of
 from .memory import DeviceMemory, Needs
 
 ARTIFACT: Final = "choice.json"
-LEAST_LIBRARY_WORK: Final = 1 << 22     # multiplications; of less, the plan's own kernel is not asked to compete
-FAR_TOO_SMALL: Final = 12               # times fewer warps than have work
-_STEPS: Final = 32                      # measured together,
-_TRIAL_SECONDS: Final = 0.05            # or as many as take so long
-_TRIALS: Final = 3                      # of which the quickest counts
+LEAST_LIBRARY_WORK: Final = 1 << 22  # multiplications; of less, the plan's own kernel is not asked to compete
+FAR_TOO_SMALL: Final = 12  # times fewer warps than have work
+_STEPS: Final = 32  # measured together,
+_TRIAL_SECONDS: Final = 0.05  # or as many as take so long
+_TRIALS: Final = 3  # of which the quickest counts
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def _nvrtc() -> Any:
         from cupy_backends.cuda.libs import nvrtc
 
         nvrtc.getVersion()
-    except Exception:   # whatever is missing or broken: the probe says it well
+    except Exception:  # whatever is missing or broken: the probe says it well
         refuse(finding for finding in probe().findings if finding.subject in ("CuPy", "NVRTC"))
         raise
     return nvrtc

@@ -22,9 +22,9 @@ from .device import Arguments, Event, Graph, Kernels
 from .probe import probe, require_gpu
 from .refusals import device_fails, too_little_memory
 
-_TO_DEVICE, _TO_HOST = 1, 2             # cudaMemcpyKind
-_MAX_DYNAMIC_SHARED_BYTES: Final = 8    # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-_SHARED_LIMIT: Final = 97               # cudaDevAttrMaxSharedMemoryPerBlockOptin
+_TO_DEVICE, _TO_HOST = 1, 2  # cudaMemcpyKind
+_MAX_DYNAMIC_SHARED_BYTES: Final = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+_SHARED_LIMIT: Final = 97  # cudaDevAttrMaxSharedMemoryPerBlockOptin
 _STATIC_SHARED_LIMIT: Final = 48 << 10  # bytes a kernel may have without asking
 
 
@@ -83,7 +83,7 @@ class CupyDevice:
 
     def download(self, array: Array, address: int) -> None:
         assert array.flags.c_contiguous
-        with self.refused("running a program"):     # which is what the copy waits for
+        with self.refused("running a program"):  # which is what the copy waits for
             self._runtime.memcpyAsync(array.ctypes.data, address, array.nbytes, _TO_HOST, self._stream.ptr)
             self._stream.synchronize()
 
@@ -152,7 +152,7 @@ class CupyDevice:
             try:
                 work()
             except BaseException:
-                with suppress(self._runtime.CUDARuntimeError):   # what went wrong in the block is what matters
+                with suppress(self._runtime.CUDARuntimeError):  # what went wrong in the block is what matters
                     self._stream.end_capture()
                 raise
             return _CupyGraph(self, self._stream.end_capture(), self._stream)

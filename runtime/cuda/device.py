@@ -14,8 +14,8 @@ from nnc.compiler.codegen.cuda.records import LibraryProduct
 from nnc.compiler.plan import Plan
 from nnc.runtime.protocol import Array
 
-Arguments = tuple[Array | int, ...]     # of a kernel: arrays of one element, passed by value; an int has 64 bits
-Event = Any                             # a moment of a stream, which one device made and only that one understands
+Arguments = tuple[Array | int, ...]  # of a kernel: arrays of one element, passed by value; an int has 64 bits
+Event = Any  # a moment of a stream, which one device made and only that one understands
 
 
 class Kernels(Protocol):

@@ -19,11 +19,11 @@ from nnc.runtime.reference.rows import take_rows
 
 from .device import Device, Event
 
-Places = Sequence[tuple[int, int]]      # for each feed the address of its first sample, and bytes to the next
+Places = Sequence[tuple[int, int]]  # for each feed the address of its first sample, and bytes to the next
 
-STAGED_BYTES: Final = 32 << 20          # of samples in one of the two buffers
-MARGIN_BYTES: Final = 256 << 20         # of the device's memory that samples leave free
-COMES_BACK: Final = "train_step"        # the program that reads its samples again and again
+STAGED_BYTES: Final = 32 << 20  # of samples in one of the two buffers
+MARGIN_BYTES: Final = 256 << 20  # of the device's memory that samples leave free
+COMES_BACK: Final = "train_step"  # the program that reads its samples again and again
 _ALIGNMENT: Final = 256
 
 
@@ -65,7 +65,7 @@ class Feeds:
         bound = self._bound[program]
         if not bound.stays:
             return self._stage(bound, rows)
-        if not bound.is_copied:     # had to make room for another program's
+        if not bound.is_copied:  # had to make room for another program's
             if not self._has_room(bound):
                 bound.stays = False
                 return self._stage(bound, rows)

@@ -37,17 +37,17 @@ class Team:
 
 
 LANES: Final = 32
-BLOCK_WARPS: Final = 8          # of the blocks that the module's record counts with
-CLUSTERS_FROM: Final = 90       # sm_90
+BLOCK_WARPS: Final = 8  # of the blocks that the module's record counts with
+CLUSTERS_FROM: Final = 90  # sm_90
 TEAMS: Final[Mapping[Kind, Team]] = {
-    "graph": Team({}, BLOCK_WARPS, 0),      # whose kernels never meet
+    "graph": Team({}, BLOCK_WARPS, 0),  # whose kernels never meet
     "block": Team({"TEAM_BLOCK": 1}, BLOCK_WARPS, 1),
     "wide block": Team({"TEAM_BLOCK": 1, "WARPS": 32}, 32, 1),
     "cluster": Team({"TEAM_CLUSTER": 1}, BLOCK_WARPS, 8),
     "grid": Team({"TEAM_GRID": 1}, BLOCK_WARPS, 0),
 }
-GRAPH_KERNELS: Final = 64       # of the steps of one graph, so that its launch costs little for each
-GRAPHS_KEPT: Final = 8          # of numbers of rows other than a whole batch
+GRAPH_KERNELS: Final = 64  # of the steps of one graph, so that its launch costs little for each
+GRAPHS_KEPT: Final = 8  # of numbers of rows other than a whole batch
 
 
 class Code:

@@ -25,9 +25,9 @@ FEED: Final = np.dtype([("data", "u8"), ("stride", "i8")])
 JOB: Final = np.dtype(
     [("feeds", "u8"), ("numbers", "u8"), ("first", "i8"), ("count", "i8"), ("batch", "i8"), ("barrier", "u8")]
 )
-MOST_NUMBERS: Final = 1 << 16   # rows of one call of the device
-RESIDENT: Final = -1            # rows, for a kernel that runs batch after batch itself
-_ALIGNMENT: Final = 256         # bytes: cuBLASLt is quickest so
+MOST_NUMBERS: Final = 1 << 16  # rows of one call of the device
+RESIDENT: Final = -1  # rows, for a kernel that runs batch after batch itself
+_ALIGNMENT: Final = 256  # bytes: cuBLASLt is quickest so
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class DeviceMemory:
         start, end = extent(buffer, rows)
         whole = np.empty(end - start, np.uint8)
         if not is_contiguous(buffer):
-            self._device.download(whole, self.base + start)     # what lies between its elements stays
+            self._device.download(whole, self.base + start)  # what lies between its elements stays
         self._view(id, rows, whole)[...] = value
         self._device.upload(self.base + start, whole)
 

@@ -22,7 +22,7 @@ from .feeds import Feeds
 from .graphs import Code, steps_of
 from .memory import DeviceMemory
 
-_LEAST_TO_HALVE: Final = 8      # steps of a call that is asked for in two halves
+_LEAST_TO_HALVE: Final = 8  # steps of a call that is asked for in two halves
 
 
 class CudaRuntime:

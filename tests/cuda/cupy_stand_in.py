@@ -10,7 +10,6 @@ import ctypes
 import json
 import sys
 from collections.abc import Callable
-from itertools import count
 from types import ModuleType
 from typing import Any
 
@@ -40,8 +39,7 @@ class StandIn:
         self.fails: dict[str, Exception] = {}
         self.memory: dict[int, Any] = {}
         self.programs: dict[int, Any] = {}
-        self._numbers = count(1)
-        self.refuses = ""       # text that the compiler refuses
+        self.refuses = ""  # text that the compiler refuses
         self.capturing: list[Callable[[], None]] | None = None
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +104,7 @@ class StandIn:
         return self.total - sum(len(block) for block in self.memory.values())
 
     def _driver(self) -> ModuleType:
-        def occupancy(func: int, blockSize: int, dynamicSMemSize: int) -> int:      # noqa: N803
+        def occupancy(func: int, blockSize: int, dynamicSMemSize: int) -> int:  # noqa: N803
             return 2
 
         return _module(
@@ -119,7 +117,7 @@ class StandIn:
             self.asked("createProgram")
             assert len(headers) == len(include_names)
             assert all(isinstance(part, bytes) for part in (*headers, *include_names))
-            number = next(self._numbers)    # several threads may ask at once
+            number = len(self.programs) + 1
             self.programs[number] = {"text": src, "headers": [name.decode() for name in include_names]}
             return number
 

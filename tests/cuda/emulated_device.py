@@ -24,7 +24,7 @@ from nnc.runtime.cuda.device import Arguments
 from nnc.runtime.protocol import Array
 
 Work = Callable[[], None]
-GUARD = 1 << 12     # bytes on either side of an allocation
+GUARD = 1 << 12  # bytes on either side of an allocation
 MARK = 0xA5
 
 

@@ -12,7 +12,7 @@ from nnc.compiler.plan import Plan
 from nnc.runtime.cuda.device import Arguments
 from nnc.runtime.protocol import Array
 
-FIRST = 1 << 32     # the first address; allocations lie 1 GiB apart
+FIRST = 1 << 32  # the first address; allocations lie 1 GiB apart
 Call = tuple[Any, ...]
 
 

@@ -34,20 +34,20 @@ def plan() -> Plan:
 
 def timed() -> EmulatedDevice:
     device = EmulatedDevice()
-    device.is_timed = True      # type: ignore[misc]
+    device.is_timed = True  # type: ignore[misc]
     return device
 
 
 @needs_compiler
 def test_the_quickest_way_is_chosen_and_remembered(plan: Plan, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = timed()
-    session = CudaRuntime(device).prepare(plan)     # a cost of 1 for each kernel: what stays costs least
+    session = CudaRuntime(device).prepare(plan)  # a cost of 1 for each kernel: what stays costs least
     assert set(session.choice.kinds.values()) == {"block"}
     assert session.choice.products == ()
     (entry,) = store.entries(folder)
     assert entry.path.name.startswith("logic_xor-")
     assert len(device.allocated) > 1
-    assert device.freed == len(device.allocated) - 1        # but for the session's memory
+    assert device.freed == len(device.allocated) - 1  # but for the session's memory
     check_session(session, plan, spec_feeds(plan), steps=2)
 
     again = timed()
@@ -69,7 +69,7 @@ def test_each_program_is_launched_in_its_own_quickest_way(plan: Plan) -> None:
 def test_another_gpu_or_driver_is_measured_anew(plan: Plan, folder: Path) -> None:
     for name, driver in (("a GPU", "13000"), ("another GPU", "13000"), ("a GPU", "13010"), ("a GPU", "13010")):
         device = timed()
-        device.name, device.driver = name, driver       # type: ignore[misc]
+        device.name, device.driver = name, driver  # type: ignore[misc]
         choose(plan, device)
     assert len(store.entries(folder)) == 3
 
@@ -83,7 +83,7 @@ def test_the_rule_takes_the_smallest_team_that_is_large_enough(name: str) -> Non
         kind = by_rule(plan, RecordingDevice(), module).kinds[program.name]
         sizes = {kind: team.size for kind, team in TEAMS.items() if team.size}
         assert kind == min((k for k, size in sizes.items() if size >= warps), key=lambda k: sizes[k], default="graph")
-    assert prepared(plan, device=RecordingDevice()).choice.kinds    # type: ignore[arg-type]
+    assert prepared(plan, device=RecordingDevice()).choice.kinds  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

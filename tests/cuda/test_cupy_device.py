@@ -54,7 +54,7 @@ def test_a_session_on_it_computes_what_the_reference_does(stand_in: StandIn, fol
     assert {"graph"} < tried < set(TEAMS)
     assert set(session.choice.kinds.values()) <= tried
     names = [entry.path.name.rpartition("-")[0] for entry in store.entries(folder)]
-    assert names == ["logic_xor"] * (len(tried) + 1)    # a cubin for each kind of launch, and the choice
+    assert names == ["logic_xor"] * (len(tried) + 1)  # a cubin for each kind of launch, and the choice
     assert "begin_capture" in stand_in.calls
     del session
     gc.collect()
@@ -177,7 +177,7 @@ def test_cupy_has_every_function_with_these_arguments(module: str, name: str, co
     function = getattr(pytest.importorskip(module), name)
     signature = (function.__doc__ or "").splitlines()
     found = re.match(rf"{name}\((.*?)\)", signature[0] if signature else "")
-    if found is not None:       # Cython writes the signature of compiled functions there
+    if found is not None:  # Cython writes the signature of compiled functions there
         assert len([part for part in found[1].split(",") if part.strip()]) == count
     assert callable(function)
 

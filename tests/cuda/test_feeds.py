@@ -30,7 +30,7 @@ def test_no_buffer_is_written_while_it_is_read(late: bool, monkeypatch: pytest.M
         done += len(numbers)
 
         def step(places: object = places, count: int = len(numbers)) -> None:
-            found = [device.place(address, count * stride).copy() for address, stride in places]    # type: ignore
+            found = [device.place(address, count * stride).copy() for address, stride in places]  # type: ignore
             read.append((found[0].view(np.float32).reshape(count, 3), found[1].view(np.int64)))
 
         device.ask(step)
@@ -72,7 +72,7 @@ def test_buffers_are_given_back_where_samples_fit_and_samples_where_they_do_not(
         np.testing.assert_array_equal(found, np.arange(50, 70))
         used.append(device.total_bytes - device.free_bytes())
         feeds.used("train_step", device.mark())
-    assert used[1] == used[2] == 1280 + 1024     # 1200 and 800 bytes, at whole multiples of 256
+    assert used[1] == used[2] == 1280 + 1024  # 1200 and 800 bytes, at whole multiples of 256
     assert used[0] == used[3] > used[1]
     feeds.free()
     assert device.free_bytes() == device.total_bytes

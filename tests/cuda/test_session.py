@@ -89,7 +89,7 @@ def zeros(plan: Plan, session: Session, rows: Rows) -> list[tuple[int, Array]]:
     session.run("train_step", rows)
     random = [step for step in plan.program("train_step").steps if step.kernel == "random"]
     ids = [id for step in random for id, _ in step.body.stores]
-    read = session._memory.read if hasattr(session, "_memory") else session._arena.view    # type: ignore[attr-defined]
+    read = session._memory.read if hasattr(session, "_memory") else session._arena.view  # type: ignore[attr-defined]
     return [(id, read(id, len(rows)) == 0) for id in ids]
 
 
@@ -155,7 +155,7 @@ def test_streamed_samples_give_the_same_bytes(
             session.run("train_step", rows)
     for variable, _ in plan.variables:
         assert streamed.read(variable.name).tobytes() == resident.read(variable.name).tobytes(), variable.name
-    assert len(small.allocated) == 3        # the plan's memory, and two buffers
+    assert len(small.allocated) == 3  # the plan's memory, and two buffers
 
 
 def test_a_file_is_read_once_for_many_epochs_if_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def test_every_program_computes_what_the_reference_does(name: str) -> None:
     session = prepared(plan, device=device, products=products)
     check_session(session, plan, feeds, steps=3)
     assert "product" in device.launched
-    assert device.allocated[0] > plan.arena_bytes + (32 << 20)      # the workspace is part of the one allocation
+    assert device.allocated[0] > plan.arena_bytes + (32 << 20)  # the workspace is part of the one allocation
 
 
 def test_many_steps_and_a_ragged_end_are_those_of_many_calls() -> None:
@@ -64,7 +64,7 @@ def test_many_steps_and_a_ragged_end_are_those_of_many_calls() -> None:
 def test_products_are_prepared_before_a_capture_and_run_in_their_phases() -> None:
     plan, feeds = network("digits")
     device = RecordingDevice()
-    session = prepared(plan, device=device, products=all_products(plan))    # type: ignore[arg-type]
+    session = prepared(plan, device=device, products=all_products(plan))  # type: ignore[arg-type]
     session.bind("train_step", feeds("train_step", 100))
     device.take()
     session.run("train_step", np.arange(plan.batch_size + 7))
@@ -92,11 +92,11 @@ def test_the_library_is_chosen_where_it_is_quicker_with_its_quickest_algorithms(
     monkeypatch.setattr(choice, "LEAST_LIBRARY_WORK", 1)
     plan, feeds = network("digits")
     device = EmulatedDevice()
-    device.is_timed = True      # type: ignore[misc]
+    device.is_timed = True  # type: ignore[misc]
     measured: list[int] = []
 
     def cost(names: list[str]) -> float:
-        if names == ["product"]:        # each candidate in turn: the second is the quickest
+        if names == ["product"]:  # each candidate in turn: the second is the quickest
             measured.append(len(measured) % 3)
             return (3.0, 1.0, 2.0)[measured[-1]]
         return -float(names.count("product"))

@@ -64,7 +64,7 @@ def test_all_memory_is_one_allocation_of_the_planned_bytes(plan: Plan) -> None:
     device.take()
     session.bind(PROGRAM, spec_feeds(plan)(PROGRAM, 500))
     session.run(PROGRAM, np.arange(500))
-    assert device.names().count("allocate") == 1    # the samples
+    assert device.names().count("allocate") == 1  # the samples
     assert device.names().count("pinned") == 0
 
 
@@ -188,7 +188,7 @@ def test_a_call_leaves_at_most_half_of_its_work(plan: Plan) -> None:
         calls = [call for call in device.take() if call[0] in ("upload_soon", "mark", "wait", "launch graph")]
         assert calls[-1][0] == "wait"
         marks = [call[1] for call in calls if call[0] == "mark"]
-        ends += marks[1::2]     # the others say when the device has been told
+        ends += marks[1::2]  # the others say when the device has been told
         assert calls[-1] == ("wait", ends[-2])
 
 
@@ -237,7 +237,7 @@ def test_what_a_gpu_has_decides_how_programs_can_be_launched(plan: Plan) -> None
 def test_streamed_samples_go_through_two_buffers_in_turn(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     row = sum(feed.row_bytes for feed in print_cuda_module(plan).programs[-1].feeds)
     monkeypatch.setattr(feeds, "STAGED_BYTES", 2 * plan.batch_size * row)
-    device = RecordingDevice(free=1 << 20)      # less than the margin
+    device = RecordingDevice(free=1 << 20)  # less than the margin
     session = bound(plan, device)
     samples = session._feeds.sources(PROGRAM)
     rows = np.random.default_rng(0).permutation(1000)[: 6 * plan.batch_size]
@@ -245,8 +245,8 @@ def test_streamed_samples_go_through_two_buffers_in_turn(plan: Plan, monkeypatch
     calls = [call for call in device.calls if call[0] not in ("launch", "begin capture", "end capture")]
     beside = [call for call in calls if call[0] == "upload_beside"]
     (first, second, third) = beside
-    assert first[1] == third[1] != second[1]    # on the device
-    assert first[3] == third[3] != second[3]    # pinned
+    assert first[1] == third[1] != second[1]  # on the device
+    assert first[3] == third[3] != second[3]  # pinned
     names = [call[0] for call in calls]
     run = ["launch graph", "launch graph", "mark"]
     one = ["upload_beside", "work_after", "upload_soon", "mark", *run]
@@ -258,13 +258,13 @@ def test_streamed_samples_go_through_two_buffers_in_turn(plan: Plan, monkeypatch
     assert after == [call[4] for call in beside]
     waits = [call[1] for call in calls if call[0] == "wait"]
     marks = [call[1] for call in calls if call[0] == "mark"]
-    assert waits[1] == first[4]                 # before the pinned bytes are written again
+    assert waits[1] == first[4]  # before the pinned bytes are written again
     (again,) = [call[1] for call in calls if call[0] == "beside_after"]
-    assert again == marks[1]                    # the end of the steps that read the buffer before
+    assert again == marks[1]  # the end of the steps that read the buffer before
     place = 0
     for feed in session.choice.module.programs[-1].feeds:
         size = 2 * plan.batch_size * feed.row_bytes
-        wanted = samples[feed.name][rows[2 * plan.batch_size : 4 * plan.batch_size]]    # type: ignore[index]
+        wanted = samples[feed.name][rows[2 * plan.batch_size : 4 * plan.batch_size]]  # type: ignore[index]
         assert second[2][place : place + size] == wanted.tobytes()
         place += rounded(size)
 
