@@ -15,6 +15,7 @@ from nnc.compiler.pipeline import compile_source  # noqa: E402
 from nnc.compiler.plan import Plan  # noqa: E402
 from nnc.grammar.source import SourceFile  # noqa: E402
 from nnc.runtime.cuda.choice import Choice  # noqa: E402
+from nnc.runtime.cuda.device import Device  # noqa: E402
 from nnc.runtime.cuda.graphs import Kind  # noqa: E402
 from nnc.runtime.cuda.session import CudaRuntime, CudaSession  # noqa: E402
 
@@ -47,7 +48,7 @@ def plan_of(text: str) -> Plan:
 
 
 def prepared(
-    plan: Plan, kind: Kind = "graph", device: EmulatedDevice | None = None,
+    plan: Plan, kind: Kind = "graph", device: Device | None = None,
     products: Mapping[tuple[str, int], LibraryProduct] | None = None,
 ) -> CudaSession:  # fmt: skip
     """products: of the library, by program and step; none by default."""

@@ -10,16 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cuda_sessions import NOISY, NOISY_DOMAINS, plan_of, prepared
 from cupy_stand_in import CUDADriverError, CUDARuntimeError, StandIn
 from emulated import needs_compiler
+from host_cublaslt import HostCublasLt
 
 sys.path[:0] = [str(Path(__file__).parent.parent / "native")]
-from native_networks import check_session, outcome, spec_feeds, spec_plan  # noqa: E402
+from native_networks import NetworkFeeds, check_session, outcome, spec_feeds, spec_plan  # noqa: E402
 
+from nnc.compiler.codegen.cuda.library import chosen_products, library_products  # noqa: E402
 from nnc.compiler.codegen.cuda.module import print_cuda_module  # noqa: E402
 from nnc.grammar.diagnostics import ToolchainError  # noqa: E402
 from nnc.runtime import store  # noqa: E402
-from nnc.runtime.cuda import choice, cupy_device  # noqa: E402
+from nnc.runtime.cuda import choice, cublaslt, cupy_device  # noqa: E402
 from nnc.runtime.cuda.choice import by_rule  # noqa: E402
 from nnc.runtime.cuda.cubins import compile_cubin, kept_cubin  # noqa: E402
 from nnc.runtime.cuda.cupy_device import CupyDevice  # noqa: E402
@@ -69,6 +72,33 @@ def test_graphs_on_it_are_the_same_as_what_stays(stand_in: StandIn) -> None:
     assert "graph" in by_work.choice.kinds.values()
     found = outcome(by_work, spec_feeds(plan), steps=2)
     assert outcome(CudaRuntime(device).prepare(plan), spec_feeds(plan), steps=2) == found
+
+
+class StreamedCublasLt(HostCublasLt):
+    """Does products in the order of the stream, captured ones when their graph is launched."""
+
+    def __init__(self, stand_in: StandIn) -> None:
+        super().__init__()
+        self._stand_in = stand_in
+
+    def matmul(self, *arguments: int) -> None:
+        self._stand_in.ask(lambda: HostCublasLt.matmul(self, *arguments))
+
+
+@needs_compiler
+def test_products_by_the_library_on_it(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bfloat16, whose operands are rounded by a kernel of their own before each product."""
+    library = StreamedCublasLt(stand_in)
+    monkeypatch.setattr(cublaslt, "load_cublaslt", lambda: library)
+    plan, domains = plan_of(NOISY.replace("train { ", "train { precision = bfloat16, ")), NOISY_DOMAINS
+    products = chosen_products(library_products(plan), lambda product: True)
+    session = prepared(plan, device=CupyDevice(), products=products)
+    check_session(session, plan, NetworkFeeds(plan, domains).feeds, steps=3)
+    assert library.names().count("matmul") >= len(products)
+    del session
+    gc.collect()
+    assert not library.alive
+    assert not stand_in.memory
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------
