@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from emulated import needs_compiler, needs_gcc
 from printed_programs import PHASES, WIDE_BLOCK, EmulatedSession, Way
-from test_printed import NetworkFeeds, check_session, spec_feeds, spec_plan, words
+from test_printed import NetworkFeeds, check_session, words
 
 from nnc.compiler.codegen.cuda import products
 from nnc.compiler.codegen.cuda.module import print_cuda_module
@@ -20,6 +20,11 @@ input a: float64[70]
 hidden = a -> Dense(90, tanh) -> BatchNormalization -> Dense(33, gelu)
 output y = (hidden, a) -> Concatenate -> Dense(5) { loss = mse }
 train { optimizer = adam(learning_rate = 0.001), batch_size = 41 }
+"""
+SINGLES = """
+input a: float32[70]
+output y = a -> Dense(40, relu) -> Dense(3) { loss = mse }
+train { optimizer = sgd(learning_rate = 0.01), batch_size = 20 }
 """
 DOUBLES_DOMAINS = {"a": ("real", 0), "y": ("real", 0)}
 NAMES = [tile.text() for tile in _TILES]
@@ -48,9 +53,11 @@ def test_float64(tile: Tile, monkeypatch: pytest.MonkeyPatch) -> None:
 @needs_gcc
 @pytest.mark.parametrize("tile", _TILES, ids=NAMES)
 def test_no_two_threads_race(tile: Tile, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = spec_plan("logic_xor")
+    """Several slices, and several tiles for each squad."""
+    plan = compile_source(SourceFile("singles.nn", SINGLES)).plan
     cut(monkeypatch, tile, plan)
-    check_session(EmulatedSession(plan, WIDE_BLOCK, finds_races=True), plan, spec_feeds(plan), steps=1)
+    feeds = NetworkFeeds(plan, DOUBLES_DOMAINS).feeds
+    check_session(EmulatedSession(plan, WIDE_BLOCK, finds_races=True), plan, feeds, steps=1)
 
 
 def test_large_results_have_large_tiles_and_small_ones_enough_of_them() -> None:
