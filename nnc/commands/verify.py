@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "A deviation is the largest difference of an element over the tensor's largest number. `step`: every step"
         " begins with the reference's variables. `free`: the runtime goes its own way from the first variables. What"
-        " is allowed is some times what the last bits of stored numbers, left to chance, do to the reference."
+        " is allowed is 32 times what the last bits of stored numbers, left to chance, do to the reference."
     )
 
 

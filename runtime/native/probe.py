@@ -40,7 +40,7 @@ def _processor() -> Finding:
     features = set(cpu_text().split())
     known = " ".join(name for name in SETS if name in features)
     count = usable_processors()
-    cores = f"{count} processor{'s' if count > 1 else ''} for this process"
+    cores = f"{count} to compute on"
     lanes = target_of(cpu_text()).lanes
     return Finding("processor", f"{cpu_name()}; {cores}; {known or platform.machine()}: native computes {lanes} float32"
                                 " at once")  # fmt: skip
