@@ -1,8 +1,8 @@
 """Finds the C compiler: CC if it is set, else cc, gcc, clang, else the PyPI package ziglang as `zig cc`.
 
-A compiler counts if it makes a shared library from a small program with the flags that nnc uses, and is gcc 9 or
-clang 12 at least. What was found is remembered beside the compiled programs, by the compiler's path, size and time of
-change, so that finding it again starts no process.
+A compiler counts if it makes a shared library from a small program with the flags that nnc uses, for a 64-bit
+processor, and is gcc 9 or clang 12 at least. What was found is remembered beside the compiled programs, by the
+compiler's path, size and time of change, so that finding it again starts no process.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ TARGET_FLAGS: dict[str, tuple[tuple[str, ...], ...]] = {
 PROBE = """
 #if defined(__clang__) ? __clang_major__ < 12 : __GNUC__ < 9
 #error "gcc 9 or clang 12 is needed"
+#endif
+#ifndef __SIZEOF_INT128__
+#error "a 64-bit processor is needed"
 #endif
 typedef float vector __attribute__((vector_size(16), may_alias));
 double exp(double);

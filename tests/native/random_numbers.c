@@ -1,9 +1,9 @@
-/* The fills of philox.h, for ctypes. */
+/* The fills of philox.h over arrays; whole numbers are longs. */
 #include "philox.h"
 
-void uniform(uint64_t seed, uint32_t step, uint32_t stream, uint64_t first, long count, float *out) {
-    fill_uniform((random_key){seed, step, stream}, first, count, out);
+void uniform(long seed, long step, long stream, long first, long count, float *out) {
+    fill_uniform((random_key){(uint64_t)seed, (uint32_t)step, (uint32_t)stream}, (uint64_t)first, count, out);
 }
-void normal(uint64_t seed, uint32_t step, uint32_t stream, uint64_t first, long count, float *out) {
-    fill_normal((random_key){seed, step, stream}, first, count, out);
+void normal(long seed, long step, long stream, long first, long count, float *out) {
+    fill_normal((random_key){(uint64_t)seed, (uint32_t)step, (uint32_t)stream}, (uint64_t)first, count, out);
 }

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -20,11 +17,7 @@ RANGES = [(0, 1), (0, 4096), (3, 1), (5, 777), (64, 64), (1, 63), (62, 3)]
 
 def fill(target: Target, name: str, first: int, count: int) -> npt.NDArray[np.float32]:
     out = np.empty(count, np.float32)
-    arguments: tuple[Any, ...] = (
-        ctypes.c_uint64(SEED), ctypes.c_uint32(STEP), ctypes.c_uint32(STREAM), ctypes.c_uint64(first),
-        ctypes.c_long(count), out.ctypes.data_as(ctypes.c_void_p),
-    )  # fmt: skip
-    getattr(library("random_numbers.c", target), name)(*arguments)
+    library("random_numbers.c", target).call(name, SEED, STEP, STREAM, first, count, out)
     return out
 
 

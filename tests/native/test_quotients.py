@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 
 import numpy as np
@@ -14,15 +13,13 @@ pytestmark = [needs_compiler, each_target]
 
 Floats = npt.NDArray[np.float32]
 NORMAL = np.arange(0x00800000, 0x7F800000, 1009, dtype=np.uint32)
-NORMAL = NORMAL[: len(NORMAL) // 16 * 16].view(np.float32)      # from 2**-126 to the largest
+NORMAL = NORMAL[: len(NORMAL) // 16 * 16].view(np.float32)  # from 2**-126 to the largest
 STRANGE = np.array([0, -0.0, np.inf, -np.inf, np.nan, 3e38, -3e38, 2e-38, 1, -1, 4, 9, 0.25, 2, 3, 5], np.float32)
 
 
 def called(target: Target, name: str, *operands: Floats) -> Floats:
     out = np.empty_like(operands[0])
-    pointers = [operand.ctypes.data_as(ctypes.c_void_p) for operand in operands]
-    result = out.ctypes.data_as(ctypes.c_void_p)
-    getattr(library("quotients.c", target), name)(*pointers, ctypes.c_long(len(out)), result)
+    library("quotients.c", target).call(name, *operands, len(out), out)
     return out
 
 
@@ -36,14 +33,15 @@ def largest_error(found: Floats, exact: npt.NDArray[np.float64]) -> float:
     ("name", "exact", "bound"),
     [("root", np.sqrt, 0.9), ("inverse_root", lambda x: 1 / np.sqrt(x), 2.1)],
 )
-def test_roots(target: Target, name: str, exact: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
-               bound: float) -> None:
+def test_roots(
+    target: Target, name: str, exact: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]], bound: float
+) -> None:
     assert largest_error(called(target, name, NORMAL), exact(NORMAL.astype(np.float64))) <= bound
 
 
 def test_quotients(target: Target) -> None:
     bits = np.random.default_rng(0).integers(0, 2**32, (2, 1 << 20), np.uint32)
-    exponents = 64 + (bits >> 23) % 120     # so that no quotient leaves the normal numbers
+    exponents = 64 + (bits >> 23) % 120  # so that no quotient leaves the normal numbers
     a, b = ((bits & 0x807FFFFF) | (exponents << 23).astype(np.uint32)).view(np.float32)
     assert largest_error(called(target, "quotient", a, b), a.astype(np.float64) / b) <= 1.6
 

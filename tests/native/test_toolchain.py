@@ -111,6 +111,15 @@ def test_what_is_no_compiler_is_told_from_one(
     assert find_toolchain().problems == (f"{path}: {reason}",)
 
 
+@pytest.mark.parametrize("name", ["gcc", "clang"])
+def test_a_processor_of_32_bits_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The headers multiply integers to 128 bits, which compilers have for wider processors alone."""
+    if shutil.which(name) is None:
+        pytest.skip(f"no {name} here")
+    monkeypatch.setenv("CC", f"{name} -U__SIZEOF_INT128__")
+    assert "a 64-bit processor is needed" in find_toolchain().reason
+
+
 def test_no_answer_is_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toolchain, "PROBE_TIMEOUT_SECONDS", 0.2)
     monkeypatch.setenv("CC", str(install(tmp_path / "bin", "slow", "exec sleep 5")))

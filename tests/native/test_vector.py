@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from compiled import Target, call, each_target, library, needs_compiler
+from compiled import Target, each_target, library, needs_compiler
 
 pytestmark = [needs_compiler, each_target]
 
@@ -38,7 +38,7 @@ Array = npt.NDArray[Any]
 
 
 def width(target: Target) -> int:
-    return int(library("vectors.c", target).lanes())
+    return library("vectors.c", target).call("lanes")
 
 
 def values(name: str, count: int, seed: int = 0) -> Array:
@@ -79,14 +79,14 @@ def test_loads_and_stores_touch_the_first_lanes_alone(target: Target, name: str)
     for n in range(1, lanes + 1):
         source, kept = at_the_end_of_a_page(values(name, n, n))
         out, kept_too = at_the_end_of_a_page(np.zeros(n, DTYPES[name]))
-        call(getattr(harness, f"copy_{name}"), source, out, n)
+        harness.call(f"copy_{name}", source, out, n)
         same(out, source)
         beyond: Array = np.full(lanes, 1, DTYPES[name])
-        call(getattr(harness, f"copy_{name}"), source, beyond, n)
+        harness.call(f"copy_{name}", source, beyond, n)
         same(beyond[n:], np.full(lanes - n, 1, DTYPES[name]))
         del kept, kept_too
     source, out = values(name, lanes), np.zeros(lanes, DTYPES[name])
-    call(getattr(harness, f"copy_whole_{name}"), source, out)
+    harness.call(f"copy_whole_{name}", source, out)
     same(out, source)
 
 
@@ -99,18 +99,18 @@ def test_strides_gather_and_scatter(target: Target, name: str, stride: int) -> N
         column = matrix[::-1] if stride < 0 else matrix
         expected = column[:: abs(stride)][:n] if stride else np.full(n, matrix[0])
         out = np.zeros(n, DTYPES[name])
-        call(getattr(harness, f"gather_{name}"), matrix[-1:] if stride < 0 else matrix, stride, out, n)
+        harness.call(f"gather_{name}", matrix[-1:] if stride < 0 else matrix, stride, out, n)
         same(out, expected)
         if stride > 0:
             spread, written = np.zeros_like(matrix), np.zeros_like(matrix)
             written[: stride * n : stride] = expected
-            call(getattr(harness, f"scatter_{name}"), expected.copy(), stride, spread, n)
+            harness.call(f"scatter_{name}", expected.copy(), stride, spread, n)
             same(spread, written)
 
 
 def apply(target: Target, name: str, *arrays: Array, like: Array) -> Array:
     out = np.zeros_like(like)
-    call(getattr(library("vectors.c", target), name), *arrays, out)
+    library("vectors.c", target).call(name, *arrays, out)
     return out
 
 
