@@ -114,9 +114,9 @@ class ExpressionPrinter:
             return names[str(term.value)]
         args = [done[arg] for arg in term.args]
         if dtype == "float32" and (found := _sum_with_root(term)) is not None:
-            a, (x, c) = done[term.args[0]], found
-            operands = (converted(a, dtype), converted(done[x], dtype), splat(c, dtype))
-            return Typed(f"quotient_by_root_f32({', '.join(operand.text for operand in operands)})", dtype)
+            x, c = found
+            a, root_of = (converted(done[arg], dtype).text for arg in (term.args[0], x))
+            return Typed(f"quotient_by_root_f32({a}, {root_of}, {splat(c, dtype).text})", dtype)
         if term.op == "where":
             chosen = converted(args[0], "bool").text
             a, b = (converted(arg, dtype).text for arg in args[1:])
@@ -145,10 +145,11 @@ def _sum_with_root(term: Expr) -> tuple[Expr, float] | None:
     """x and c of a quotient a / (sqrt(x) + c), for a number c that `quotients.h` serves."""
     if term.op != "div" or term.args[1].op != "add":
         return None
-    root, number = sorted(term.args[1].args, key=lambda arg: arg.op == "const")
-    if root.op != "sqrt" or number.op != "const" or not _LEAST_ADDED <= float(number.value or 0) <= _MOST_ADDED:
+    root, added = sorted(term.args[1].args, key=lambda arg: arg.op == "const")
+    number = added.value
+    if root.op != "sqrt" or not isinstance(number, float) or not _LEAST_ADDED <= number <= _MOST_ADDED:
         return None
-    return root.args[0], float(number.value or 0)
+    return root.args[0], number
 
 
 @memo
