@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from emulated import OTHERS, EmulatedLibrary, Processor, emulated_library, lacking
+from other_processors import OTHERS, EmulatedLibrary, Processor, emulated_library, lacking
 
 FOLDER = Path(__file__).parent
 HEADERS = FOLDER.parent.parent / "runtime" / "native"

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from compiled import HEADERS
-from emulated import OTHERS, Processor, emulation, lacking
 from native_networks import NetworkFeeds, check_session, outcome, spec_feeds, spec_plan
+from other_processors import OTHERS, Processor, emulation, lacking
 from test_native_networks import shared_everywhere
 
 from nnc.compiler.codegen.module import print_module
