@@ -141,3 +141,9 @@ def test_public_definitions_say_what_they_are(module: str) -> None:
         and not ast.get_docstring(node)
     ]
     assert not silent, f"{module}: no docstring on {', '.join(silent)}"
+
+
+def test_no_two_modules_of_the_tests_share_a_name() -> None:
+    """Their folders are all on the path, so the second one would never be found."""
+    names = sorted(path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py")
+    assert names == sorted(set(names))

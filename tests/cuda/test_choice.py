@@ -9,7 +9,7 @@ from cuda_sessions import prepared
 from emulated import needs_compiler
 from emulated_device import EmulatedDevice
 from native_networks import check_session, spec_feeds, spec_plan
-from recording import RecordingDevice
+from recording_device import RecordingDevice
 
 from nnc.compiler.codegen.cuda.module import print_cuda_module
 from nnc.compiler.codegen.cuda.records import Launch

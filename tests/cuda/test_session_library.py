@@ -8,7 +8,7 @@ from cuda_sessions import NOISY, NOISY_DOMAINS, plan_of, prepared
 from emulated import needs_compiler
 from emulated_device import EmulatedDevice
 from native_networks import Feeds, NetworkFeeds, check_session, spec_feeds, spec_plan
-from recording import RecordingDevice
+from recording_device import RecordingDevice
 
 from nnc.compiler.codegen.cuda.library import chosen_products, library_products
 from nnc.compiler.codegen.cuda.records import LibraryCall, LibraryProduct

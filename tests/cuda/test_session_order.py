@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recording import FIRST, RecordingDevice, RecordingKernels
+from recording_device import FIRST, RecordingDevice, RecordingKernels
 
 sys.path[:0] = [str(Path(__file__).parent.parent / "native")]
 from native_networks import spec_feeds, spec_plan  # noqa: E402
