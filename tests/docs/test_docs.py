@@ -89,7 +89,7 @@ def test_ci_runs_the_second_command_of_the_readme() -> None:
     commands = [line for block in blocks(ROOT / "README.md", "sh") for line in block.splitlines() if line]
     assert len(commands) == 2
     assert commands[0].endswith("nnc run digits")
-    assert commands[1].endswith("-m pytest")
+    assert commands[1].endswith("-m pytest -n auto")
     assert commands[1] in (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
 
 
