@@ -31,9 +31,11 @@ def fits_across(
     loaded = {id for _, id in body.operands if places[id].level == Level.ELEMENT}
     stored = {id for id, _ in body.stores if places[id].level == Level.ELEMENT}
     kinds = all(places[id].dtype == "float32" and places[id].stride == 1 for id in loaded | stored)
-    computed = {s.name for s in body.statements}
+    known = BodyPrinter(body, places, target.lanes, row).known
+    varying = {name for name, value in known.items() if value.level == Level.ELEMENT and value.dtype == "float32"}
+    columns = varying & {s.name for s in body.statements}
     return kinds and all(
-        places[id].level == Level.ROW or (nest.strides[id][0] and str(expr.value) in computed)
+        places[id].level == Level.ROW or (nest.strides[id][0] and str(expr.value) in columns)
         for id, expr in body.stores
     )
 

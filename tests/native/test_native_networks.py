@@ -103,6 +103,20 @@ def test_threads_change_no_byte_of_large_steps() -> None:
         assert outcome(NativeRuntime(threads).prepare(plan), network.feeds, steps=5) == alone
 
 
+NOTHING_VARIES = """
+input pair: float32[3, 2]
+same = (pair, pair) -> Subtract -> LayerNormalization(epsilon = 0.1, center = false) -> LayerNormalization
+output y = same -> Flatten -> Dense(2) { loss = mse }
+train { optimizer = sgd, batch_size = 3, seed = 1 }
+"""
+
+
+def test_short_rows_of_equal_numbers() -> None:
+    """Of a row that lies across vectors, one number for all its columns is stored in each of them."""
+    plan = compile_source(SourceFile("nothing.nn", NOTHING_VARIES)).plan
+    check_against_reference(plan, NetworkFeeds(plan, {"pair": ("real", 0), "y": ("real", 0)}).feeds, steps=2)
+
+
 def test_products_that_go_through_long_rows_part_by_part() -> None:
     """Their sums so far, and the rows that a thread copies for itself, with batches of whole and of broken tiles."""
     plan = compile_source(SourceFile("deep.nn", DEEP)).plan
