@@ -16,10 +16,15 @@ _NEWEST: Final = 0.3            # the weight of a new measurement
 
 
 class Pace:
-    """Measures one program in each of several ways, a number of threads each. `choose` before a call, `took` after."""
+    """Measures one program in each of several ways, a number of threads each. `choose` before a call, `took` after.
+
+    A way's first call is no measurement: its threads are made then, its memory seen for the first time. Whatever else
+    the machine does only adds to the time, so a quicker call than expected is believed at once, a slower one in part.
+    """
 
     def __init__(self, ways: Sequence[int]) -> None:
         self._ways = tuple(dict.fromkeys(ways))
+        self._begun: set[int] = set()
         self._per_row: dict[int, float] = {}
         self._next_trial = 0.0
 
@@ -35,8 +40,11 @@ class Pace:
 
     def took(self, threads: int, rows: int, seconds: float) -> None:
         """A call on that many threads: its rows, and how long it took."""
+        if threads not in self._begun and len(self._ways) > 1:
+            self._begun.add(threads)
+            return
         measured = seconds / rows
         known = self._per_row.get(threads, measured)
-        self._per_row[threads] = known + _NEWEST * (measured - known)
+        self._per_row[threads] = min(measured, known + _NEWEST * (measured - known))
         if len(self._per_row) == len(self._ways) and threads != min(self._ways, key=self._per_row.__getitem__):
             self._next_trial = time.perf_counter() + max(TRIAL_SECONDS, TRIAL_SHARE * seconds)

@@ -1,0 +1,65 @@
+"""How many threads a program gets: all or one, whichever was quicker lately."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnc.runtime.native import pace
+from nnc.runtime.native.pace import Pace
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(pace, "time", clock)
+    return clock
+
+
+def calls(chosen: Pace, clock: Clock, seconds: dict[int, float], count: int) -> list[int]:
+    """The threads of so many calls of one row each, which take as long as `seconds` says."""
+    found = []
+    for _ in range(count):
+        threads = chosen.choose()
+        clock.now += seconds[threads]
+        chosen.took(threads, 1, seconds[threads])
+        found.append(threads)
+    return found
+
+
+def test_the_quicker_way_is_taken_and_the_other_tried_now_and_then(clock: Clock) -> None:
+    found = calls(Pace((2, 1)), clock, {2: 0.01, 1: 0.02}, 300)
+    assert found[:4] == [2, 2, 1, 1]
+    assert 1 <= found[4:].count(1) <= 4
+
+
+def test_a_slow_first_call_does_not_count(clock: Clock) -> None:
+    chosen = Pace((2, 1))
+    calls(chosen, clock, {2: 5.0, 1: 5.0}, 1)
+    assert set(calls(chosen, clock, {2: 0.01, 1: 0.02}, 20)[3:]) == {2}
+
+
+def test_one_quick_trial_brings_a_way_back(clock: Clock) -> None:
+    chosen = Pace((2, 1))
+    calls(chosen, clock, {2: 1.0, 1: 0.02}, 6)      # another program had the second core
+    assert chosen.choose() == 1
+    clock.now += 1000
+    assert calls(chosen, clock, {2: 0.01, 1: 0.02}, 10) == [2, 1] + [2] * 8
+
+
+def test_a_way_that_has_become_slow_is_left(clock: Clock) -> None:
+    chosen = Pace((2, 1))
+    calls(chosen, clock, {2: 0.01, 1: 0.02}, 10)
+    assert calls(chosen, clock, {2: 0.2, 1: 0.02}, 30)[-1] == 1
+
+
+def test_one_way_is_never_left() -> None:
+    chosen = Pace((3,))
+    assert {chosen.choose() for _ in range(3)} == {3}
