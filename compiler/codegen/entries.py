@@ -192,7 +192,7 @@ struct prediction {
     struct pool *pool;      /* 0: the calling thread alone */
     int64_t header;
     const int64_t *given;
-    int64_t rows;
+    int64_t rows, is_back;  /* every second call goes backwards through the weights */
     char *ends[ENDS];
 };
 
@@ -201,7 +201,8 @@ struct prediction {
 _HEAD = """
 const struct prediction *all = argument;
 const struct memory m = all->memory;
-const struct worker worker = {thread, team ? all->threads : 1, all->scratch + thread * all->scratch_bytes};
+const struct worker worker = {thread, team ? all->threads : 1, all->scratch + thread * all->scratch_bytes,
+                              all->is_back};
 """.strip("\n").splitlines()
 
 _ENTRY = """
@@ -219,6 +220,7 @@ static int are_apart(char *const ends[], const long rows) {
  * suit: an input is not fit, an output lies over another array. */
 int nnc_predict(struct prediction *all) {
     all->rows = all->given[0];
+    all->is_back = !all->is_back;
     for (int k = 0; k < ENDS; k++) {
         char *array = (char *)all->given[2 + k];
         all->ends[k] = all->header ? *(char **)(array + all->header) : array;

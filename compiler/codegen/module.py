@@ -165,9 +165,10 @@ class _ModulePrinter:
             source.line("const struct job *job = argument;")
             source.line("const struct memory m = job->memory;")
             source.line(
-                "const struct worker worker = {thread, job->threads, job->scratch + thread * job->scratch_bytes};"
+                "struct worker worker = {thread, job->threads, job->scratch + thread * job->scratch_bytes, 0};"
             )
-            with source.block("for (long first = 0; first < job->count; first += job->batch)"):
+            batches = "long first = 0; first < job->count; first += job->batch, worker.is_back = !worker.is_back"
+            with source.block(f"for ({batches})"):
                 source.line("const long left = job->count - first, rows = left < job->batch ? left : job->batch;")
                 source.line("const int64_t *numbers = job->numbers + first;")
                 self._feeds(source, program)

@@ -120,6 +120,11 @@ class Product:
     def runs(self) -> tuple[Run, ...]:
         return panel_runs(self.columns, self.target.lanes, self.width)
 
+    @property
+    def vectors(self) -> int:
+        """Vectors across the result."""
+        return sum(run.count * -(-run.columns // self.target.lanes) for run in self.runs)
+
     def at(self, length: Length) -> int:
         """A length with a full batch."""
         return length if isinstance(length, int) else self.plan.batch_size

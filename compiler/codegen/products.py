@@ -17,6 +17,7 @@ from .source import Source
 from .target import Target
 
 DEPTH = 1024            # of the inner index that is summed at a time where it is long
+STAYING_BYTES = 1 << 22 # of a weight with its slots, which two cores keep from step to step
 FAR_CELLS = 1 << 18     # of a left operand, from which on it does not stay near while all panels go by
 
 
@@ -44,8 +45,8 @@ class _ProductPrinter:
             id in product.panels or plan.buffers[id].type.concrete(1) == () for id in touched
         )
         if self._is_deep():
-            cells = sum(run.count for run in product.runs) * self._blocks_at() * product.tile_rows
-            self.partial = product.piece("partial", cells * product.width * product.target.lanes)
+            rows = self._blocks_at() * product.tile_rows
+            self.partial = product.piece("partial", product.vectors * rows * product.target.lanes)
             self.arguments.piece(self.partial, product.dtype)
 
     def _is_deep(self) -> bool:
@@ -227,35 +228,46 @@ class _ProductPrinter:
 
     # --- tiles ------------------------------------------------------------------------------------------------------
     def _tiles(self, source: Source) -> None:
-        """The thread's share of all tiles: panel after panel, or, of a large result, a group of rows after another."""
+        """The thread's share of all tiles: panel after panel, or, of a large result, a group of rows after another.
+
+        A group is one thread's, or, of a weight that stays near, two threads': each has the columns that are its share
+        of other products with this weight too, and copies the rows for itself.
+        """
         product, left = self.product, self.left
         if not left.near:
             self._panels(source, "0", str(product.rows), "worker")
             return
         rows, tile, kind = product.rows, product.tile_rows, product.kind
         source.line(f"{ELEMENT[product.dtype]} *const left = ({ELEMENT[product.dtype]} *)worker.scratch;")
-        source.line(f"const struct share mine = blocks_of({rows}, {tile}, worker);")
+        keeps_columns = self._touched_bytes() <= STAYING_BYTES
+        whose = "across_rows(worker)" if keeps_columns else "worker"
+        source.line(f"const struct share mine = blocks_of({rows}, {tile}, {whose});")
         with source.block(f"for (long top = mine.first; top < mine.last; top += {left.near})"):
             source.line(f"const long high = mine.last - top < {left.near} ? mine.last - top : {left.near};")
             source.line(
                 f"pack_rows_{kind}({tile}, {left.source} + top, {left.source_step}, {product.summed}, high, left);"
             )
-            self._panels(source, "top", "high", "alone(worker)")
+            self._panels(source, "top", "high", "across_columns(worker)" if keeps_columns else "alone(worker)")
+
+    def _touched_bytes(self) -> int:
+        """Of the matrices that the body reads and writes."""
+        buffers = self.plan.buffers
+        touched = {id for _, id in self.step.body.operands} | {id for id, _ in self.step.body.stores}
+        return sum(prod(buffers[id].type.concrete(1)) * ITEM_SIZE[buffers[id].type.dtype] for id in touched)
 
     def _panels(self, source: Source, top: str, high: str, worker: str) -> None:
         """Tiles of `high` rows from row `top` on."""
         product = self.product
         tile = product.tile_rows
-        count = sum(run.count for run in product.runs)
         source.line(f"const long blocks = ({high} + {tile - 1}) / {tile};")
-        source.line(f"const struct share tiles = share_of({count} * blocks, {worker});")
+        source.line(f"const struct share vectors = share_of({product.vectors} * blocks, {worker});")
         if not product.has_own_tiles:
             self._all_panels(source, top, high)
             return
         done = 0
         for run in product.runs:
             vectors = -(-run.columns // product.target.lanes)
-            begin = f"within(tiles, {done} * blocks, {run.count} * blocks)"
+            part = f"tiles_of(vectors, {done} * blocks, {run.count} * blocks, {vectors})"
             with source.block():
                 start = f"{self.right.pointer} + {run.column}L * {self.right.column}"
                 step = str(self.right.step or run.columns)
@@ -263,14 +275,14 @@ class _ProductPrinter:
                 tall = product.target.tile_rows[vectors if product.width > 1 else 1]
                 shape = f"{tall}, {vectors}, {run.columns}"
                 if self.is_update:
-                    call = f"updates_{product.kind}({shape}, {self._known_rows()}, &product, {begin}, NAME_update, &s);"
+                    call = f"updates_{product.kind}({shape}, {self._known_rows()}, &product, {part}, NAME_update, &s);"
                 elif self.partial is not None:
-                    place = f"partial + {done * self._blocks_at() * tall * product.width * product.target.lanes}"
-                    call = f"far_panels_{product.kind}({shape}, &product, {begin}, NAME_body, &s, {DEPTH}, {place});"
+                    place = f"partial + {done * self._blocks_at() * tall * product.target.lanes}"
+                    call = f"far_panels_{product.kind}({shape}, &product, {part}, NAME_body, &s, {DEPTH}, {place});"
                 else:
-                    call = f"panels_{product.kind}({shape}, &product, {begin}, NAME_body, &s);"
+                    call = f"panels_{product.kind}({shape}, &product, {part}, NAME_body, &s);"
                 source.line(call)
-            done += run.count
+            done += run.count * vectors
 
     def _description(self, source: Source, top: str, high: str, start: str, step: str, columns: str) -> None:
         """The product as the header's functions read it."""
@@ -279,6 +291,8 @@ class _ProductPrinter:
         source.line(f"    .a = {left.pointer}, .a_row = {left.row}, .a_step = {left.step}, .a_block = {left.block},")
         source.line(f"    .b = {start}, .b_column = {self.right.column}, .b_step = {step},")
         source.line(f"    .length = {product.summed}, .rows = {product.rows}, .top = {top}, .high = {high}, {columns},")
+        if product.rows == "rows":
+            source.line("    .is_back = worker.is_back,")
         source.line("};")
 
     def _all_panels(self, source: Source, top: str, high: str) -> None:
@@ -287,9 +301,8 @@ class _ProductPrinter:
         runs = ", ".join(f"{{{run.column}, {run.count}, {run.columns}}}" for run in product.runs)
         source.line(f"static const struct run runs[] = {{{runs}}};")
         self._description(source, top, high, self.right.pointer, str(self.right.step), ".column = 0")
-        source.line(
-            f"all_panels_{product.kind}({product.tile_rows}, product, runs, {len(product.runs)}, tiles, NAME_rows, &s);"
-        )
+        arguments = f"{product.tile_rows}, product, runs, {len(product.runs)}, vectors, NAME_rows, &s"
+        source.line(f"all_panels_{product.kind}({arguments});")
 
     def _known_rows(self) -> int:
         rows = self.product.rows

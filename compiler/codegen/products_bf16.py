@@ -82,12 +82,11 @@ class _RoundedPrinter(_ProductPrinter):
         """The thread's share of all tiles, panel after panel."""
         product = self.product
         tile = product.tile_rows
-        count = sum(run.count for run in product.runs)
         if self.left.piece is None:
             source.line(f"uint32_t *const left = (uint32_t *)(worker.scratch + {self._right_bytes()});")
             source.line(_pack_left(product, self.left.pointer, "alone(worker)"))
         source.line(f"const long blocks = ({product.rows} + {tile - 1}) / {tile};")
-        source.line(f"const struct share tiles = share_of({count} * blocks, worker);")
+        source.line(f"const struct share vectors = share_of({product.vectors} * blocks, worker);")
         finish, update = ("0", "NAME_update") if self.is_update else ("NAME_body", "0")
         done = 0
         for run in product.runs:
@@ -99,12 +98,12 @@ class _RoundedPrinter(_ProductPrinter):
                     f".column = {run.column},"
                 )
                 source.line("};")
-                part = f"within(tiles, {done} * blocks, {run.count} * blocks)"
+                part = f"tiles_of(vectors, {done} * blocks, {run.count} * blocks, {_vectors(run, product)})"
                 source.line(
                     f"products_bf16({_vectors(run, product)}, {run.columns}, &product, {part}, NAME_pack, "
                     f"{finish}, {update}, &s);"
                 )
-            done += run.count
+            done += run.count * _vectors(run, product)
 
 
 def _vectors(run: Run, product: Product) -> int:

@@ -45,6 +45,7 @@ class Prediction(ctypes.Structure):
         ("header", ctypes.c_int64),
         ("given", ctypes.c_void_p),
         ("rows", ctypes.c_int64),
+        ("is_back", ctypes.c_int64),
     )
 
 

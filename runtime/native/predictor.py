@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
+import time
 from array import array as numbers_of
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,13 +22,16 @@ from numpy import empty, ndarray
 
 from nnc.compiler.codegen.module import Module
 from nnc.compiler.plan import Buffer, Plan, Step
+from nnc.compiler.types import ITEM_SIZE
 from nnc.runtime.predictor import Audit, checked_out, handed_over
 from nnc.runtime.protocol import Array
 from nnc.runtime.reference.arena import ALIGNMENT, Arena, aligned_bytes, extent
 
 from .library import Library, Memory, Prediction
+from .pace import Rhythm
 
 POOL_WORK: Final = 1_500_000  # multiplications of one call: from here on it is worth waking threads for
+AWAKE_WORK: Final = 750_000  # these, and bytes of weights: worth sharing with threads that are awake
 ROWS, ARE_FIT, ENDS = range(3)  # of what a call gives: how many, whether audited, the first of the addresses
 FIXED: Final = ("variable", "constant")
 SCRATCH_ALIGNMENT: Final = 128  # bytes: two threads never write to one line
@@ -104,7 +108,8 @@ class NativePredictor:
         )  # of samples and their answers: a pair, set at once
         self._predict = code.library.predict
         self._idle: list[_Place] = []
-        self._pool_rows = _rows_for_pool(code)
+        self._shared_rows, self._pool_rows = _rows_for_pool(code)
+        self._rhythm = Rhythm(code.threads)
         self._pool_lock = threading.Lock()
         self._pool_place: _Place | None = None
 
@@ -120,7 +125,7 @@ class NativePredictor:
         if type(x) is ndarray and x.dtype is self._dtype and x.flags.c_contiguous:
             shape = x.shape
             known, answer = self._last_shapes
-            if shape != known and shape[1:] == self._sample and shape and 0 < shape[0] < self._pool_rows:
+            if shape != known and shape[1:] == self._sample and shape and 0 < shape[0] < self._shared_rows:
                 known, answer = self._last_shapes = shape, (shape[0], *self._answer)
             if shape == known:
                 if out is None:
@@ -209,13 +214,32 @@ class NativePredictor:
 
     def _run(self, rows: int, are_fit: bool, inputs: Sequence[Array], results: Sequence[Array]) -> bool:
         """Whether it was done: not if the inputs would have to be audited first, or overlap the results."""
-        if rows >= self._pool_rows and self._pool_lock.acquire(blocking=False):
-            try:
-                if self._pool_place is None:
-                    self._pool_place = _Place(self._code, self._weights, self._code.threads)
-                return self._run_in(self._pool_place, rows, are_fit, inputs, results)
-            finally:
-                self._pool_lock.release()
+        if rows >= self._shared_rows:
+            if self._pool_lock.acquire(blocking=False):
+                try:
+                    return self._run_shared(rows, are_fit, inputs, results)
+                finally:
+                    self._pool_lock.release()
+            self._rhythm.interrupt()
+        return self._run_alone(rows, are_fit, inputs, results)
+
+    def _run_shared(self, rows: int, are_fit: bool, inputs: Sequence[Array], results: Sequence[Array]) -> bool:
+        """On the pool, one call at a time, if the call is worth waking threads for, or follows others closely."""
+        if rows >= self._pool_rows:
+            return self._run_pooled(rows, are_fit, inputs, results)
+        began = time.perf_counter()
+        threads = self._rhythm.choose(began)
+        run = self._run_alone if threads == 1 else self._run_pooled
+        is_done = run(rows, are_fit, inputs, results)
+        self._rhythm.took(threads, rows, time.perf_counter() - began)
+        return is_done
+
+    def _run_pooled(self, rows: int, are_fit: bool, inputs: Sequence[Array], results: Sequence[Array]) -> bool:
+        if self._pool_place is None:
+            self._pool_place = _Place(self._code, self._weights, self._code.threads)
+        return self._run_in(self._pool_place, rows, are_fit, inputs, results)
+
+    def _run_alone(self, rows: int, are_fit: bool, inputs: Sequence[Array], results: Sequence[Array]) -> bool:
         place = self._place()
         is_done = self._run_in(place, rows, are_fit, inputs, results)
         self._idle.append(place)
@@ -257,7 +281,7 @@ class _Place:
         self._library = code.library
         self._pool = code.library.make_pool(threads) if threads > 1 else None
         memory = Memory(weights.address, work - start, pieces)
-        prediction = Prediction(memory, rows, scratch, plan.batch_size, threads, self._pool, HEADER_BYTES, given, 0)
+        prediction = Prediction(memory, rows, scratch, plan.batch_size, threads, self._pool, HEADER_BYTES, given, 0, 0)
         self._struct = aligned_bytes(ctypes.sizeof(prediction) + 8 * ends)
         self.address = int(self._struct.ctypes.data)
         ctypes.memmove(self.address, ctypes.byref(prediction), ctypes.sizeof(prediction))
@@ -278,16 +302,24 @@ def _touched(plan: Plan) -> list[Buffer]:
     return [plan.buffers[id] for id in sorted(used)]
 
 
-def _rows_for_pool(code: Code) -> int:
-    """From how many rows on a call is worth several threads."""
+def _rows_for_pool(code: Code) -> tuple[int, int]:
+    """From how many rows on a call is worth several threads that are awake, and several that are not."""
     plan = code.plan
     entry = next(entry for entry in code.module.entries if entry.name == "predict")
     if code.threads == 1 or not entry.is_shared:
-        return sys.maxsize
-    work = 1
+        return sys.maxsize, sys.maxsize
+    work, weight_bytes = 1, 0
     for step in plan.program("predict").steps:
-        work += prod(step.space.concrete(1)) * (_summed(plan, step) if step.kernel == "matmul" else 1)
-    return max(1, POOL_WORK // work)
+        if step.kernel == "matmul":
+            work += prod(step.space.concrete(1)) * _summed(plan, step)
+            weight_bytes += sum(_fixed_bytes(plan.buffers[id]) for id in step.operands)
+        else:
+            work += prod(step.space.concrete(1))
+    return max(1, (AWAKE_WORK - weight_bytes) // work), max(1, POOL_WORK // work)
+
+
+def _fixed_bytes(buffer: Buffer) -> int:
+    return prod(buffer.type.concrete(1)) * ITEM_SIZE[buffer.type.dtype] if buffer.kind in FIXED else 0
 
 
 def _summed(plan: Plan, step: Step) -> int:

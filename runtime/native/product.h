@@ -14,6 +14,7 @@ void *memcpy(void *, const void *, unsigned long);
 
 #define MOST_ROWS 8     /* of a tile */
 #define MOST_VECTORS 4  /* across a tile */
+#define SIDE_BY_SIDE 4  /* panels of three vectors, for one row alone */
 
 /* What happens to the n elements from `column` on in `row`; `at` is their place in a result that lies in panels. */
 typedef void finish_f32(const void *of, long row, long column, long at, long n, f32v acc);
@@ -37,6 +38,7 @@ struct run { long column, count, columns; };
         long rows;              /* of the result */                                                    \
         long top, high;         /* which of them, from `top` on, are to be computed */                 \
         long column, columns;   /* where the first panel begins, and columns in each */                \
+        long is_back;           /* whether one row alone goes through the panels from the last to the first */\
     };                                                                                                 \
                                                                                                        \
     struct sums_##kind { element *to; long columns; };                                                 \
@@ -106,13 +108,54 @@ struct run { long column, count, columns; };
         else tile_rows_##kind(3, p->columns, rows, p, a, b, sums, pitch);                               \
     }                                                                                                  \
                                                                                                        \
+    /* One row's sums with a few whole panels: with one alone, each addition would wait for the one before. */\
+    INLINE void side_by_side_##kind(const int panels, const struct product_##kind *p, const element *b, element *sums) {\
+        const element *a = p->a;                                                                       \
+        const long a_step = p->a_step, b_step = p->b_step, next = p->columns * p->b_column;            \
+        vector sum[SIDE_BY_SIDE][3] = {{{0}}};                                                         \
+        for (long r = p->length; r > 0; r--, a += a_step, b += b_step) {                               \
+            UNROLL for (int i = 0; i < panels; i++)                                                    \
+                UNROLL for (int j = 0; j < 3; j++) sum[i][j] += load_##kind(b + i * next + j * LANES, LANES) * *a;\
+        }                                                                                              \
+        UNROLL for (int i = 0; i < panels; i++)                                                        \
+            UNROLL for (int j = 0; j < 3; j++) store_##kind(sums + (i * 3 + j) * LANES, sum[i][j], LANES);\
+    }                                                                                                  \
+    SHARED void row_sums_##kind(long panels, const struct product_##kind *p, const element *b, element *sums) {\
+        if (panels == 4) side_by_side_##kind(4, p, b, sums);                                           \
+        else if (panels == 3) side_by_side_##kind(3, p, b, sums);                                      \
+        else if (panels == 2) side_by_side_##kind(2, p, b, sums);                                      \
+        else side_by_side_##kind(1, p, b, sums);                                                       \
+    }                                                                                                  \
+                                                                                                       \
+    /* Panels of three vectors for the only row of a result: a few at once, from the first on or from the last. */\
+    INLINE void row_panels_##kind(const struct product_##kind *p, struct share tiles, finish_##kind *finish,\
+                                  const void *of) {                                                    \
+        while (tiles.first < tiles.last) {                                                             \
+            const long left = tiles.last - tiles.first, panels = left < SIDE_BY_SIDE ? left : SIDE_BY_SIDE;\
+            const long panel = p->is_back ? tiles.last - panels : tiles.first;                         \
+            if (p->is_back) tiles.last -= panels;                                                      \
+            else tiles.first += panels;                                                                \
+            element sums[SIDE_BY_SIDE * 3 * LANES] __attribute__((aligned(64)));                       \
+            row_sums_##kind(panels, p, p->b + panel * p->columns * p->b_column, sums);                 \
+            for (long k = 0; k < panels * p->columns; k += LANES) {                                    \
+                const long column = p->column + panel * p->columns + k;                                \
+                finish(of, 0, column, column, LANES, load_##kind(sums + k, LANES));                    \
+            }                                                                                          \
+        }                                                                                              \
+    }                                                                                                  \
+                                                                                                       \
     /* The tiles of `tiles`, counted along the first panel, then the next; each has `tall` rows or what is left. Whole    \
      * tiles are compiled for this product alone, so that their sums never leave the registers. */                      \
     INLINE void panels_##kind(const int tall, const int vectors, const long columns,                   \
                               const struct product_##kind *p, struct share tiles, finish_##kind *finish, \
                               const void *of) {                                                        \
+        if (columns == 3 * LANES && p->rows == 1) {                                                    \
+            row_panels_##kind(p, tiles, finish, of);                                                   \
+            return;                                                                                    \
+        }                                                                                              \
         const long blocks = (p->high + tall - 1) / tall;                                               \
-        for (long tile = tiles.first; tile < tiles.last; tile++) {                                     \
+        for (long k = tiles.first; k < tiles.last; k++) {                                              \
+            const long tile = p->is_back ? tiles.first + tiles.last - 1 - k : k;                       \
             const long panel = tile / blocks, top = tile % blocks * tall, row = p->top + top;          \
             const element *a = p->a + top * p->a_block, *b = p->b + panel * columns * p->b_column;     \
             const long column = p->column + panel * columns, left = p->high - top;                     \
@@ -167,14 +210,15 @@ struct run { long column, count, columns; };
     }                                                                                                  \
                                                                                                        \
     /* The same for all panels, run after run, compiled once for all products: where many products differ, tiles of     \
-     * their own would take long to compile. */                                                                         \
+     * their own would take long to compile. `share`: of the vectors across the result, for each block of rows. */      \
     SHARED void all_panels_##kind(long tall, struct product_##kind p, const struct run *runs, long count, \
-                                  struct share tiles, finish_rows_##kind *finish, const void *of) {    \
+                                  struct share share, finish_rows_##kind *finish, const void *of) {    \
         const long blocks = (p.high + tall - 1) / tall, step = p.b_step;                               \
         long before = 0;                                                                               \
-        for (long k = 0; k < count; before += runs[k].count, k++) {                                    \
-            const struct share part = within(tiles, before * blocks, runs[k].count * blocks);          \
+        for (long k = 0; k < count; k++) {                                                             \
             const long columns = p.columns = runs[k].columns, vectors = (columns + LANES - 1) / LANES; \
+            const struct share part = tiles_of(share, before, runs[k].count * blocks, vectors);        \
+            before += runs[k].count * blocks * vectors;                                                \
             p.b_step = step ? step : columns;                                                          \
             for (long tile = part.first; tile < part.last; tile++) {                                   \
                 const long column = runs[k].column + tile / blocks * columns;                          \

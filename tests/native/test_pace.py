@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nnc.runtime.native import pace
-from nnc.runtime.native.pace import Pace
+from nnc.runtime.native.pace import Pace, Rhythm
 
 
 class Clock:
@@ -63,3 +63,47 @@ def test_a_way_that_has_become_slow_is_left(clock: Clock) -> None:
 def test_one_way_is_never_left() -> None:
     chosen = Pace((3,))
     assert {chosen.choose() for _ in range(3)} == {3}
+
+
+# --- Rhythm -------------------------------------------------------------------------------------------------------
+def rhythm_calls(rhythm: Rhythm, clock: Clock, seconds: dict[int, float], count: int, pause: float) -> list[int]:
+    """The threads of so many calls, with a pause before each."""
+    found = []
+    for _ in range(count):
+        clock.now += pause
+        threads = rhythm.choose(clock.now)
+        clock.now += seconds[threads]
+        rhythm.took(threads, 1, seconds[threads])
+        found.append(threads)
+    return found
+
+
+def test_calls_with_pauses_wake_no_thread(clock: Clock) -> None:
+    assert set(rhythm_calls(Rhythm(2), clock, {2: 8e-6, 1: 16e-6}, 100, 1e-3)) == {1}
+
+
+def test_calls_one_after_another_get_all_threads_soon(clock: Clock) -> None:
+    found = rhythm_calls(Rhythm(2), clock, {2: 8e-6, 1: 16e-6}, 200, 1e-6)
+    assert set(found[: pace.CLOSE_CALLS]) == {1}
+    assert found[pace.CLOSE_CALLS :].count(1) <= 3, "two calls measure the other way"
+
+
+def test_calls_that_gain_nothing_by_threads_stay_alone(clock: Clock) -> None:
+    found = rhythm_calls(Rhythm(2), clock, {2: 20e-6, 1: 16e-6}, 200, 1e-6)
+    assert found.count(2) <= 6, "to wake them, to warm up, to measure, and on trial"
+
+
+def test_a_call_that_wakes_threads_is_no_measurement(clock: Clock) -> None:
+    rhythm = Rhythm(2)
+    rhythm_calls(rhythm, clock, {2: 8e-6, 1: 16e-6}, 100, 1e-6)
+    rhythm_calls(rhythm, clock, {2: 8e-6, 1: 16e-6}, 3, 1e-3)
+    assert rhythm_calls(rhythm, clock, {2: 8e-6, 1: 16e-6}, pace.CLOSE_CALLS - 1, 1e-6)[-1] == 1
+    assert rhythm_calls(rhythm, clock, {2: 500e-6, 1: 16e-6}, 1, 1e-6) == [2]
+    assert set(rhythm_calls(rhythm, clock, {2: 8e-6, 1: 16e-6}, 50, 1e-6)) == {2}
+
+
+def test_a_call_from_elsewhere_ends_the_rhythm(clock: Clock) -> None:
+    rhythm = Rhythm(2)
+    rhythm_calls(rhythm, clock, {2: 8e-6, 1: 16e-6}, 100, 1e-6)
+    rhythm.interrupt()
+    assert set(rhythm_calls(rhythm, clock, {2: 8e-6, 1: 16e-6}, pace.CLOSE_CALLS - 1, 1e-6)) == {1}
