@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -39,12 +40,14 @@ _TRIALS: Final = 3  # of which the quickest counts
 @dataclass(frozen=True, slots=True)
 class Choice:
     """How a session runs a plan. kinds: by program. algorithms: by program and number of a product's step, which of the
-    library's candidates computes it."""
+    library's candidates computes it. own: beside products, the plan's own kernels throughout, for batches of so many
+    rows as the library refuses."""
 
     module: CudaModule
     kinds: Mapping[str, Kind]
     products: tuple[LibraryProduct, ...] = ()
     algorithms: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    own: CudaModule | None = None
 
 
 def choose(plan: Plan, device: Device) -> Choice:
@@ -77,18 +80,21 @@ def by_rule(plan: Plan, device: Device, module: CudaModule) -> Choice:
     return Choice(module, kinds)
 
 
-def memory_for(code: Code, kinds: Mapping[str, Kind], products: Iterable[LibraryProduct] = ()) -> DeviceMemory:
+def memory_for(code: Code, choice: Choice) -> DeviceMemory:
     """All memory that a plan's programs need if they are launched so. Raises: ToolchainError E0946."""
-    return _memory(code, [(name, kind) for name, kind in kinds.items()], products)
+    return _memory(code, choice.kinds.items(), choice.products, choice.own)
 
 
-def _memory(code: Code, launched: Iterable[tuple[str, Kind]], products: Iterable[LibraryProduct]) -> DeviceMemory:
-    module = code.module
+def _memory(
+    code: Code, launched: Iterable[tuple[str, Kind]], products: Iterable[LibraryProduct],
+    own: CudaModule | None = None,
+) -> DeviceMemory:  # fmt: skip
+    modules = [code.module] if own is None else [code.module, own]
+    pieces, scratch = max(each.piece_bytes for each in modules), max(each.scratch_bytes for each in modules)
     warps = max(code.warps(name, kind) for name, kind in launched)
-    feeds = max(len(program.feeds) for program in module.programs)
+    feeds = max(len(program.feeds) for program in code.module.programs)
     workspace = library_memory(code.plan, products).size_bytes
-    needs = Needs(module.piece_bytes, module.scratch_bytes, warps, workspace, feeds)
-    return DeviceMemory(code.device, code.plan, needs)
+    return DeviceMemory(code.device, code.plan, Needs(pieces, scratch, warps, workspace, feeds))
 
 
 def _choice(plan: Plan, module: CudaModule, offered: Products, known: Any) -> Choice:
@@ -97,8 +103,9 @@ def _choice(plan: Plan, module: CudaModule, offered: Products, known: Any) -> Ch
     algorithms = {
         name: {int(number): chosen for number, chosen in found.items()} for name, found in known["algorithms"].items()
     }
-    text = print_cuda_module(plan, products) if products else module
-    return Choice(text, known["kinds"], tuple(products.values()), algorithms)
+    if not products:
+        return Choice(module, known["kinds"])
+    return Choice(print_cuda_module(plan, products), known["kinds"], tuple(products.values()), algorithms, module)
 
 
 # --- measuring ------------------------------------------------------------------------------------------------------
@@ -155,8 +162,9 @@ def _library_times(
         with _Trial(code, memory) as trial:
             for name in programs:
                 steps = GraphSteps(code, memory, name, library, {})
-                algorithms[name] = steps.measure()
-                times[name] = trial.seconds_per_step(name, steps)
+                with suppress(ProductUnsupportedError):  # where pieces of memory lie it may do less than in the arena
+                    algorithms[name] = steps.measure()
+                    times[name] = trial.seconds_per_step(name, steps)
     finally:
         library.close()
     return times, algorithms

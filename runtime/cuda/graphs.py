@@ -15,6 +15,7 @@ from typing import Final, Literal, Protocol
 from nnc.compiler.codegen.cuda.records import CudaModule, CudaProgram, Launch, LibraryCall
 from nnc.compiler.plan import Plan
 
+from .cublaslt import ProductUnsupportedError
 from .device import Device, Graph, Kernels, PreparedProduct, ProductLibrary
 from .memory import RESIDENT, DeviceMemory
 
@@ -118,11 +119,11 @@ class Steps(Protocol):
 
 def steps_of(
     code: Code, memory: DeviceMemory, program: str, kind: Kind, library: ProductLibrary | None,
-    algorithms: Mapping[int, int] | None = None,
+    algorithms: Mapping[int, int] | None = None, own: Code | None = None,
 ) -> Steps:  # fmt: skip
-    """A program, ready to be launched in one way. algorithms: for products by a library, as `GraphSteps` has them."""
+    """A program, ready to be launched in one way. algorithms, own: beside a library, as `GraphSteps` has them."""
     if kind == "graph":
-        return GraphSteps(code, memory, program, library, algorithms or {})
+        return GraphSteps(code, memory, program, library, algorithms or {}, own)
     return ResidentSteps(code, memory, program, kind)
 
 
@@ -142,24 +143,39 @@ class ResidentSteps:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """How batches of some number of rows are computed. blocks: of each kernel. products: the library's, by step."""
+
+    code: Code
+    phases: tuple[Launch | LibraryCall, ...]
+    blocks: Mapping[str, int]
+    products: Mapping[int, PreparedProduct]
+
+    def close(self) -> None:
+        for product in self.products.values():
+            product.close()
+
+
 class GraphSteps:
     """A graph of several whole batches, one of a single batch, and one for each number of rows that is left at the end.
 
-    algorithms: number of a product's step -> which of the library's candidates computes whole batches.
+    algorithms: number of a product's step -> which of the library's candidates computes whole batches. own: the kernels
+    of the plan for all steps; they compute batches of so many rows as the library refuses. Without them its refusal,
+    ProductUnsupportedError, is the caller's.
     """
 
     def __init__(
         self, code: Code, memory: DeviceMemory, program: str, library: ProductLibrary | None,
-        algorithms: Mapping[int, int],
+        algorithms: Mapping[int, int], own: Code | None = None,
     ) -> None:  # fmt: skip
-        self._code, self._memory, self._library = code, memory, library
-        self._device, self._kernels, self._batch = code.device, code.kernels("graph"), memory.plan.batch_size
-        self._phases = code.program(program).phases
-        # asked now, so that every kernel is loaded before it is captured: the driver puts that off until it must
-        self._blocks = {phase.kernel: code.blocks(phase) for phase in self._phases if isinstance(phase, Launch)}
+        self._code, self._memory, self._library, self._own = code, memory, library, own
+        self._device, self._batch = code.device, memory.plan.batch_size
+        self._program, self._phases = program, code.program(program).phases
+        self._blocks = self._blocks_of(code)
         self._algorithms = dict(algorithms)
         self._graphs: OrderedDict[tuple[int, int], Graph] = OrderedDict()
-        self._products: dict[int, dict[int, PreparedProduct]] = {}
+        self._batches: dict[int, _Batch] = {}
         self.steps_at_once = max(1, GRAPH_KERNELS // len(self._phases))
 
     def run(self, rows: int) -> None:
@@ -175,7 +191,7 @@ class GraphSteps:
 
     def measure(self) -> dict[int, int]:
         """Choose the quickest algorithm of each product for whole batches; overwrites what the program works in."""
-        for number, product in self._prepared(self._batch).items():
+        for number, product in self._prepared(self._batch).products.items():
             product.measure(self._device.seconds)
             self._algorithms[number] = product.chosen
         return dict(self._algorithms)
@@ -183,8 +199,8 @@ class GraphSteps:
     def _graph(self, rows: int, steps: int) -> Graph:
         key = rows, steps
         if key not in self._graphs:
-            self._prepared(rows)
-            self._graphs[key] = self._device.capture(lambda: self._enqueue(rows, steps))
+            batch = self._prepared(rows)
+            self._graphs[key] = self._device.capture(lambda: self._enqueue(batch, rows, steps))
             self._forget()
         self._graphs.move_to_end(key)
         return self._graphs[key]
@@ -194,30 +210,54 @@ class GraphSteps:
         ragged = [key for key in self._graphs if key[0] != self._batch]
         for key in ragged[:-GRAPHS_KEPT]:
             del self._graphs[key]
-            for product in self._products.pop(key[0], {}).values():
-                product.close()
+            self._batches.pop(key[0]).close()
 
-    def _enqueue(self, rows: int, steps: int) -> None:
+    def _enqueue(self, batch: _Batch, rows: int, steps: int) -> None:
         arguments = self._memory.arguments(rows)
-        shared, threads = self._code.shared_bytes("graph"), BLOCK_WARPS * LANES
+        kernels, shared = batch.code.kernels("graph"), batch.code.shared_bytes("graph")
         for _ in range(steps):
-            for phase in self._phases:
+            for phase in batch.phases:
                 if isinstance(phase, LibraryCall):
-                    self._products[rows][phase.product.number].run()
+                    batch.products[phase.product.number].run()
                 else:
-                    self._kernels.launch(phase.kernel, self._blocks[phase.kernel], threads, shared, arguments)
+                    kernels.launch(phase.kernel, batch.blocks[phase.kernel], BLOCK_WARPS * LANES, shared, arguments)
 
-    def _prepared(self, rows: int) -> dict[int, PreparedProduct]:
-        """The library's products for a number of rows, by the number of the step."""
-        if rows not in self._products:
-            found = {}
+    def _prepared(self, rows: int) -> _Batch:
+        if rows not in self._batches:
+            self._batches[rows] = self._by_library(rows) or self._by_own_kernels()
+        return self._batches[rows]
+
+    def _by_library(self, rows: int) -> _Batch | None:
+        """None where the library refuses a product of so many rows, and the plan's own kernels are there."""
+        products: dict[int, PreparedProduct] = {}
+        batch = _Batch(self._code, self._phases, self._blocks, products)
+        try:
             for phase in self._phases:
                 if isinstance(phase, LibraryCall):
-                    assert self._library is not None, "no library to compute a product with"
-                    piece = self._memory.pieces + phase.piece.start if phase.piece is not None else 0
-                    prepared = self._library.prepare(phase.product, rows, self._memory.address, piece)
-                    if rows == self._batch:
-                        prepared.chosen = self._algorithms.get(phase.product.number, 0)
-                    found[phase.product.number] = prepared
-            self._products[rows] = found
-        return self._products[rows]
+                    products[phase.product.number] = self._product(phase, rows)
+        except ProductUnsupportedError:
+            batch.close()
+            if self._own is None:
+                raise
+            return None
+        return batch
+
+    def _product(self, phase: LibraryCall, rows: int) -> PreparedProduct:
+        assert self._library is not None, "no library to compute a product with"
+        piece = self._memory.pieces + phase.piece.start if phase.piece is not None else 0
+        product = self._library.prepare(phase.product, rows, self._memory.address, piece)
+        chosen = self._algorithms.get(phase.product.number, 0)
+        if rows == self._batch and chosen < len(product.candidates):  # another version of the library may offer fewer
+            product.chosen = chosen
+        return product
+
+    def _by_own_kernels(self) -> _Batch:
+        assert self._own is not None
+        return _Batch(self._own, self._own.program(self._program).phases, self._blocks_of(self._own), {})
+
+    def _blocks_of(self, code: Code) -> dict[str, int]:
+        """Of each kernel, no more than have scratch memory. Every kernel is loaded by this, before it is captured: the
+        driver puts that off until it must."""
+        most = self._memory.warps // BLOCK_WARPS
+        launches = [phase for phase in code.program(self._program).phases if isinstance(phase, Launch)]
+        return {launch.kernel: min(code.blocks(launch), most) for launch in launches}

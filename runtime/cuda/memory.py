@@ -43,11 +43,14 @@ class Needs:
 
 
 class DeviceMemory:
-    """One block of a device's memory. `call` tells the next kernels what to run; `read` and `write` are for buffers."""
+    """One block of a device's memory. `call` tells the next kernels what to run; `read` and `write` are for buffers.
+
+    warps: so many at most may run at the same time.
+    """
 
     def __init__(self, device: Device, plan: Plan, needs: Needs) -> None:
         self.plan, self._device = plan, device
-        self._most_feeds = needs.feeds
+        self._most_feeds, self.warps = needs.feeds, needs.warps
         self.numbers = max(plan.batch_size, MOST_NUMBERS // plan.batch_size * plan.batch_size)
         self._call_bytes = JOB.itemsize + FEED.itemsize * max(needs.feeds, 1) + 8 * self.numbers
         sizes = {

@@ -60,7 +60,8 @@ class CudaSession:
     def __init__(self, plan: Plan, device: Device, choice: Choice) -> None:
         self.plan, self.choice, self._device = plan, choice, device
         code = Code(device, plan, choice.module)
-        self._memory = memory_for(code, choice.kinds, choice.products)
+        own = Code(device, plan, choice.own) if choice.own is not None else None
+        self._memory = memory_for(code, choice)
         self._feeds = Feeds(device, plan.batch_size)
         libraries: list[ProductLibrary] = []
         # a process that ends gives all back by itself
@@ -69,7 +70,7 @@ class CudaSession:
             libraries.append(device.library(plan, choice.products, self._memory.workspace))
         library = libraries[0] if libraries else None
         self._steps = {
-            name: steps_of(code, self._memory, name, kind, library, choice.algorithms.get(name))
+            name: steps_of(code, self._memory, name, kind, library, choice.algorithms.get(name), own)
             for name, kind in choice.kinds.items()
         }
         self._fed = {program.name: program.feeds for program in choice.module.programs}

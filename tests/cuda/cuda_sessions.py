@@ -54,5 +54,6 @@ def prepared(
     """products: of the library, by program and step; none by default."""
     module = print_cuda_module(plan, products or {})
     kinds = {program.name: kind if program.resident else "graph" for program in module.programs}
-    choice = Choice(module, kinds, tuple((products or {}).values()))
+    own = print_cuda_module(plan) if products else None
+    choice = Choice(module, kinds, tuple((products or {}).values()), own=own)
     return CudaRuntime(device or EmulatedDevice(), lambda plan, device: choice).prepare(plan)

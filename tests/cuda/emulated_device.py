@@ -52,7 +52,7 @@ class Moment:
 
 class EmulatedDevice:
     """late: do work as late as may be. allocated: bytes of each allocation ever made, in order. freed: how many of them
-    are gone. launched: the kernels that ran."""
+    are gone. launched: the kernels that ran. cublaslt: makes the stand-in for cuBLASLt."""
 
     arch, driver, is_timed = "sm_90", "0", False
     name, shared_limit = "an emulated GPU", 227 << 10
@@ -62,6 +62,7 @@ class EmulatedDevice:
         self.allocated: list[int] = []
         self.freed = 0
         self.launched: list[str] = []
+        self.cublaslt: Callable[[], HostCublasLt] = HostCublasLt
         self.cost: Callable[[list[str]], float] = lambda names: float(len(names))
         self._blocks: dict[int, Array] = {}
         self._work, self._beside = Queue(), Queue()
@@ -202,7 +203,7 @@ class EmulatedLibrary:
     """`cublaslt.Library`, whose work is done in the order of the stream. api: the stand-in for cuBLASLt."""
 
     def __init__(self, device: EmulatedDevice, plan: Plan, products: Sequence[LibraryProduct], memory: int) -> None:
-        self.device, self.api = device, HostCublasLt()
+        self.device, self.api = device, device.cublaslt()
         self._library = Library(plan, products, memory, lambda: STREAM, Kernels(rounding_text()), self.api)
 
     def prepare(

@@ -66,11 +66,15 @@ class HostCublasLt:
     """`nvmath.bindings.cublasLt` for one test.
 
     offered: how many algorithms the heuristics give. unsupported: numbers of epilogues and compute types that they
-    refuse. fails: a status with which they fail instead.
+    refuse. refused_sizes: rows and columns of matrices with which they do. fails: a status with which they fail
+    instead.
     """
 
-    def __init__(self, offered: int = 3, unsupported: frozenset[int] = frozenset(), fails: int = 0) -> None:
-        self.offered, self.unsupported, self.fails = offered, unsupported, fails
+    def __init__(
+        self, offered: int = 3, unsupported: frozenset[int] = frozenset(), fails: int = 0,
+        refused_sizes: frozenset[int] = frozenset(),
+    ) -> None:  # fmt: skip
+        self.offered, self.unsupported, self.fails, self.refused_sizes = offered, unsupported, fails, refused_sizes
         self.calls: list[tuple[Any, ...]] = []
         self.alive: dict[int, Any] = {}
         self._next = 1
@@ -143,6 +147,9 @@ class HostCublasLt:
         if self.fails:
             raise StandInError(self.fails)
         if {description.settings[7], description.compute} & self.unsupported:
+            raise StandInError(NOT_SUPPORTED)
+        layouts = [self.alive[layout] for layout in (adesc, bdesc, ddesc)]
+        if {size for layout in layouts for size in (layout.rows, layout.columns)} & self.refused_sizes:
             raise StandInError(NOT_SUPPORTED)
         count = min(requested_algo_count, self.offered)
         results = (ctypes.c_char * (96 * requested_algo_count)).from_address(heuristic_results_array)

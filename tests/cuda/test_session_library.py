@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import gc
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from cuda_sessions import NOISY, NOISY_DOMAINS, plan_of, prepared
 from emulated import needs_compiler
 from emulated_device import EmulatedDevice
+from host_cublaslt import HostCublasLt
 from native_networks import Feeds, NetworkFeeds, check_session, spec_feeds, spec_plan
 from recording_device import RecordingDevice
 
 from nnc.compiler.codegen.cuda.library import chosen_products, library_products
+from nnc.compiler.codegen.cuda.module import print_cuda_module
 from nnc.compiler.codegen.cuda.records import LibraryCall, LibraryProduct
 from nnc.compiler.plan import Plan
 from nnc.runtime.cuda import choice
 from nnc.runtime.cuda.choice import choose
+from nnc.runtime.cuda.cublaslt import ProductUnsupportedError
+from nnc.runtime.cuda.graphs import Code, GraphSteps
 from nnc.runtime.cuda.session import CudaRuntime
 
 pytestmark = needs_compiler
@@ -59,6 +66,78 @@ def test_many_steps_and_a_ragged_end_are_those_of_many_calls() -> None:
         apart.run("train_step", rows[start : start + plan.batch_size])
     for variable, _ in plan.variables:
         assert together.read(variable.name).tobytes() == apart.read(variable.name).tobytes(), variable.name
+
+
+@pytest.mark.parametrize("name", ["digits", "noisy", "bfloat16"])
+@pytest.mark.parametrize("late", [True, False])
+def test_rows_that_the_library_refuses_are_left_to_the_kernels_of_the_plan(name: str, late: bool) -> None:
+    """All but one of a batch: what the reference computes; to the byte what the plan's kernels compute alone. Whole
+    batches stay with the library."""
+    plan, feeds = network(name)
+    refused = plan.batch_size - 1
+    refusing = EmulatedDevice(late)
+    refusing.cublaslt = lambda: HostCublasLt(refused_sizes=frozenset({refused}))
+    session = prepared(plan, device=refusing, products=all_products(plan))
+    check_session(session, plan, feeds, steps=2)
+    alone = prepared(plan)
+    for each in (session, alone):
+        each.bind("train_step", feeds("train_step", plan.batch_size))
+    for variable, _ in plan.variables:
+        alone.write(variable.name, session.read(variable.name))
+    for rows, is_by_library in ((refused, False), (plan.batch_size, True)):
+        refusing.launched.clear()
+        for each in (session, alone):
+            each.run("train_step", np.arange(rows))
+        found, wanted = ({variable.name: each.read(variable.name).tobytes() for variable, _ in plan.variables}
+                         for each in (session, alone))  # fmt: skip
+        assert ("product" in refusing.launched) == is_by_library
+        assert is_by_library or found == wanted
+    del session
+    gc.collect()
+    assert refusing.freed == len(refusing.allocated)  # nothing was written beside it, no descriptor is left
+
+
+@pytest.mark.parametrize("part", ["piece_bytes", "scratch_bytes"])
+def test_memory_is_enough_for_either_module(part: str) -> None:
+    plan, _ = network("digits")
+    device = RecordingDevice()
+    known = prepared(plan, device=device, products=all_products(plan)).choice  # type: ignore[arg-type]
+    sizes = []
+    for module, own in ((1 << 20, 0), (0, 1 << 20)):
+        modules = {"module": replace(known.module, **{part: module}), "own": replace(known.own, **{part: own})}  # type: ignore[arg-type, type-var]
+        grown = replace(known, **modules)  # type: ignore[arg-type]
+        code = Code(device, plan, grown.module)  # type: ignore[arg-type]
+        sizes.append(choice.memory_for(code, grown).size_bytes)
+    assert sizes[0] == sizes[1]
+
+
+def test_a_batch_that_the_library_refuses_is_the_callers_without_kernels_of_the_plan() -> None:
+    plan, _ = network("digits")
+    device = EmulatedDevice()
+    device.cublaslt = lambda: HostCublasLt(refused_sizes=frozenset({plan.batch_size}))
+    products = all_products(plan)
+    code = Code(device, plan, print_cuda_module(plan, products))
+    memory = choice.memory_for(code, choice.Choice(code.module, {"predict": "graph"}, tuple(products.values())))
+    library = device.library(plan, tuple(products.values()), memory.workspace)
+    with pytest.raises(ProductUnsupportedError, match="no algorithm for rows x"):
+        GraphSteps(code, memory, "predict", library, {}).run(plan.batch_size)
+    library.close()  # looks for descriptors that are left
+
+
+@pytest.mark.parametrize(("kept", "runs"), [(2, 2), (3, 0)])
+def test_a_kept_algorithm_runs_if_the_library_still_offers_it(kept: int, runs: int) -> None:
+    """The stand-in offers 3. Other numbers of rows than a whole batch begin with the first."""
+    plan, feeds = network("digits")
+    device = RecordingDevice()
+    known = prepared(plan, device=device, products=all_products(plan)).choice  # type: ignore[arg-type]
+    algorithms = {"predict": {product.number: kept for product in known.products if product.program == "predict"}}
+    runtime = CudaRuntime(device, lambda plan, device: replace(known, algorithms=algorithms))  # type: ignore[arg-type]
+    session = runtime.prepare(plan)
+    session.bind("predict", feeds("predict", 100))
+    device.take()
+    session.run("predict", np.arange(plan.batch_size + 7))
+    ran = {(rows, chosen) for _, _, rows, chosen in (call for call in device.calls if call[0] == "product")}
+    assert ran == {(plan.batch_size, runs), (7, 0)}
 
 
 def test_products_are_prepared_before_a_capture_and_run_in_their_phases() -> None:
