@@ -47,13 +47,21 @@ def plan_of(text: str) -> Plan:
     return compile_source(SourceFile("network.nn", text)).plan
 
 
-def prepared(
+def runtime_for(
     plan: Plan, kind: Kind = "graph", device: Device | None = None,
     products: Mapping[tuple[str, int], LibraryProduct] | None = None,
-) -> CudaSession:  # fmt: skip
-    """products: of the library, by program and step; none by default."""
+) -> CudaRuntime:  # fmt: skip
+    """A runtime for this plan alone. products: of the library, by program and step; none by default."""
     module = print_cuda_module(plan, products or {})
     kinds = {program.name: kind if program.resident else "graph" for program in module.programs}
     own = print_cuda_module(plan) if products else None
     choice = Choice(module, kinds, tuple((products or {}).values()), own=own)
-    return CudaRuntime(device or EmulatedDevice(), lambda plan, device: choice).prepare(plan)
+    return CudaRuntime(device or EmulatedDevice(), lambda plan, device: choice)
+
+
+def prepared(
+    plan: Plan, kind: Kind = "graph", device: Device | None = None,
+    products: Mapping[tuple[str, int], LibraryProduct] | None = None,
+) -> CudaSession:  # fmt: skip
+    """A session of `runtime_for`."""
+    return runtime_for(plan, kind, device, products).prepare(plan)
