@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..plan import Plan, Program, Step
+from ..plan import Body, Plan, Program, Step
 from ..types import ITEM_SIZE
 from .expressions import ELEMENT
 
 SMALL_WORK = 3000    # cycles, roughly: below, waking another thread costs more than it brings
+_HEAVY = frozenset({"exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "sigmoid", "softplus", "erf", "pow"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,12 @@ def head(arguments: tuple[Argument, ...]) -> str:
     """The first line of a step's function."""
     parameters = ["const struct worker worker", "const long rows", *(a.parameter for a in arguments)]
     return f"SHARED void NAME({', '.join(parameters)})"
+
+
+def body_cycles(body: Body) -> int:
+    """Instructions for each vector that a body computes, roughly."""
+    heavy = sum(12 for s in body.statements if _HEAVY & set(str(s.expr).replace("(", " ").split()))
+    return 2 + len(body.operands) + 2 * len(body.statements) + heavy
 
 
 def noted(calls: Sequence[Call], note: str) -> list[Call]:

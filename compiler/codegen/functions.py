@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from ..plan import Plan
 from .calls import Call, Piece
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A step's function as C text, and the functions that it inlines, if it has such of its own."""
+
+    text: str
+    body: str = ""
 
 
 class Functions:
@@ -14,16 +23,32 @@ class Functions:
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
+        self._bodies: dict[str, str] = {}
         self._counts: dict[str, int] = {}
 
     def name_of(self, call: Call) -> str:
         """The name of the function that a call calls."""
         if not call.body:
             return self._name(call.text, call.kind)
-        return self._name(call.text.replace("BODY", self._name(call.body, f"{call.kind}_body")), call.kind)
+        text = call.text.replace("BODY", self._name(call.body, f"{call.kind}_body"))
+        self._bodies[text] = call.body
+        return self._name(text, call.kind)
 
     def definitions(self) -> list[str]:
-        return [re.sub(r"\bNAME(?=\b|_)", name, text) + "\n" for text, name in self._names.items()]
+        """What is called, each after what it inlines."""
+        return [self._definition(text) for text in self._names]
+
+    def all(self) -> list[Function]:
+        """The functions that steps call."""
+        bodies = set(self._bodies.values())
+        return [
+            Function(self._definition(text), self._definition(self._bodies[text]) if text in self._bodies else "")
+            for text in self._names
+            if text not in bodies
+        ]
+
+    def _definition(self, text: str) -> str:
+        return re.sub(r"\bNAME(?=\b|_)", self._names[text], text) + "\n"
 
     def _name(self, text: str, kind: str) -> str:
         """The name of this text's function, or of the first of its functions."""

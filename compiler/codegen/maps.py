@@ -13,7 +13,7 @@ from ..types import ITEM_SIZE, TensorType
 from ..views import row_major
 from .across import AcrossPrinter, fits_across
 from .bodies import BodyPrinter, Known
-from .calls import SMALL_WORK, Arguments, Call, Piece, head
+from .calls import SMALL_WORK, Arguments, Call, Piece, body_cycles, head
 from .expressions import SUFFIX
 from .nest import Nest
 from .places import Level, Place, linear, longest, times
@@ -23,7 +23,6 @@ from .target import Target
 
 _ACC: Final = -1        # stands for the root's result among the buffers of a nest
 _INDEX: Final = -2
-_HEAVY: Final = frozenset({"exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "sigmoid", "softplus", "erf", "pow"})
 _ROOT_CYCLES: Final = {"map": 0, "gather": 2, "scatter_add": 8, "random": 60}    # for each vector, roughly
 
 
@@ -364,6 +363,4 @@ class _MapPrinter:
 
 def _cycles(step: Step) -> int:
     """Instructions for each vector of the space, roughly."""
-    body = step.body
-    heavy = sum(12 for s in body.statements if _HEAVY & set(str(s.expr).replace("(", " ").split()))
-    return 2 + _ROOT_CYCLES.get(step.kernel, 0) + len(body.operands) + 2 * len(body.statements) + heavy
+    return body_cycles(step.body) + _ROOT_CYCLES.get(step.kernel, 0)

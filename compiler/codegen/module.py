@@ -19,6 +19,7 @@ from .products import matmul_calls
 from .products_bf16 import matmul_bf16_calls
 from .source import Source
 from .target import Target
+from .units import units_of
 
 _HEADERS = (
     "vector.h", "vector_math.h", "quotients.h", "philox.h", "share.h", "rows.h", "product.h", "update.h", "fitness.h",
@@ -51,11 +52,13 @@ class Entry:
 class Module:
     """Printed C, and the memory that it needs beside the plan's arena.
 
-    panels: buffer of each variable that lies in panels -> its panels. piece_bytes: for all threads together;
-    scratch_bytes: for each.
+    text: the whole as one file. units: the same as several, to be compiled side by side; none if it is short. panels:
+    buffer of each variable that lies in panels -> its panels. piece_bytes: for all threads together; scratch_bytes: for
+    each.
     """
 
     text: str
+    units: tuple[str, ...]
     entries: tuple[Entry, ...]
     panels: dict[int, tuple[Run, ...]]
     piece_bytes: int
@@ -87,13 +90,15 @@ class _ModulePrinter:
             fed = [(name, self.plan.buffers[id]) for name, id in program.feeds if name != ROWS_FEED]
             feeds = tuple([Feed(name, row_bytes(buffer)) for name, buffer in fed])
             entries.append(Entry(program.name, number, feeds, is_shared))
-        text = "".join([self._head(), *self.functions.definitions(), *programs, self._tail(), print_entry(self.plan)])
+        head, tail = self._head(), "".join([*programs, self._tail(), print_entry(self.plan)])
+        text = "".join([head, *self.functions.definitions(), tail])
         panels = {
             id: panel_runs(int(self.plan.buffers[id].type.shape[1]), self.target.lanes, self._width(id))
             for _, id in self.plan.variables
             if id in self.panels
         }
-        return Module(text, tuple(entries), panels, self.piece_bytes, self.scratch_bytes, self.target)
+        units = units_of(head, self.functions.all(), tail)
+        return Module(text, units, tuple(entries), panels, self.piece_bytes, self.scratch_bytes, self.target)
 
     def _width(self, id: int) -> int:
         return self.target.width if self.plan.buffers[id].type.dtype == "float32" else 1

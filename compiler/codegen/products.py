@@ -8,7 +8,7 @@ from math import prod
 from ..plan import Plan, Reduction, Step
 from ..types import ITEM_SIZE
 from .bodies import BodyPrinter, Known, combined
-from .calls import SMALL_WORK, Arguments, Call, Piece, head
+from .calls import SMALL_WORK, Arguments, Call, Piece, body_cycles, head
 from .expressions import ELEMENT, SUFFIX, Typed
 from .operands import FEW_PANELS, Left, Product, Right, left_operand, right_operand
 from .places import Level, Place, linear, vector_type
@@ -17,7 +17,9 @@ from .source import Source
 from .target import Target
 
 DEPTH = 1024            # of the inner index that is summed at a time where it is long
+TURNING_BYTES = 1 << 18 # of a right operand, from which on part of it may be gone before it is read again
 STAYING_BYTES = 1 << 22 # of a weight with its slots, which two cores keep from step to step
+LIGHT_BODY = 8          # instructions: a longer one is not printed into a tile for each of its vectors
 FAR_CELLS = 1 << 18     # of a left operand, from which on it does not stay near while all panels go by
 
 
@@ -48,6 +50,8 @@ class _ProductPrinter:
             rows = self._blocks_at() * product.tile_rows
             self.partial = product.piece("partial", product.vectors * rows * product.target.lanes)
             self.arguments.piece(self.partial, product.dtype)
+        is_light = body_cycles(step.body) + 3 * len(self.summing) <= LIGHT_BODY or self.partial is not None
+        self.is_by_rows = not self.is_update and not (product.has_own_tiles and is_light)
 
     def _is_deep(self) -> bool:
         """Whether to sum a part of the inner index at a time, so that what many panels read of the left operand stays
@@ -183,7 +187,7 @@ class _ProductPrinter:
             source.all([f"const {type} {name} = s->{name};" for name, type in self._hoisted()])
             source.all([*self.body.row_lines(0), *self.body.element_lines(0, "n"), *self.body.row_end_lines()])
         source.line()
-        if not self.product.has_own_tiles:
+        if self.is_by_rows:
             self._rows_function(source)
 
     def _rows_function(self, source: Source) -> None:
@@ -279,6 +283,8 @@ class _ProductPrinter:
                 elif self.partial is not None:
                     place = f"partial + {done * self._blocks_at() * tall * product.target.lanes}"
                     call = f"far_panels_{product.kind}({shape}, &product, {part}, NAME_body, &s, {DEPTH}, {place});"
+                elif self.is_by_rows:
+                    call = f"row_tiles_{product.kind}({shape}, &product, {part}, NAME_rows, &s);"
                 else:
                     call = f"panels_{product.kind}({shape}, &product, {part}, NAME_body, &s);"
                 source.line(call)
@@ -291,7 +297,8 @@ class _ProductPrinter:
         source.line(f"    .a = {left.pointer}, .a_row = {left.row}, .a_step = {left.step}, .a_block = {left.block},")
         source.line(f"    .b = {start}, .b_column = {self.right.column}, .b_step = {step},")
         source.line(f"    .length = {product.summed}, .rows = {product.rows}, .top = {top}, .high = {high}, {columns},")
-        if product.rows == "rows":
+        right = product.at(product.summed) * product.columns * ITEM_SIZE[product.dtype]
+        if product.rows == "rows" and right >= TURNING_BYTES:
             source.line("    .is_back = worker.is_back,")
         source.line("};")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import shlex
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from nnc.grammar.diagnostics import Diagnostic, ToolchainError
 
-from .process import run_compiler
+from .process import run_compilers
 from .toolchain import Toolchain
 
 TIMEOUT_SECONDS = 120
@@ -17,28 +18,48 @@ MESSAGES = "messages.txt"
 SHOWN_LINES = 8
 
 
-def build(toolchain: Toolchain, folder: Path, name: str) -> Diagnostic | None:
+def build(toolchain: Toolchain, folder: Path, name: str, units: Sequence[str] = ()) -> Diagnostic | None:
     """Compile `folder/name.c` into `folder/name.so`; if it refuses, what it says goes to `folder/messages.txt`.
 
+    units: the names of C files that together say the same; they are compiled side by side, and linked.
     Gives what went wrong: E0931 the compiler refuses, E0932 it does not end within `TIMEOUT_SECONDS`.
     Raises: ToolchainError E0930 if the compiler is no longer there; OSError if the folder cannot be written.
     """
-    command = compile_command(toolchain, folder, name)
+    if units:
+        commands = [_unit_command(toolchain, folder, unit) for unit in units]
+        problem = _run(commands, [folder / f"{unit}.o" for unit in units], folder, name)
+        if problem is not None:
+            return problem
+    return _run([compile_command(toolchain, folder, name, units)], [folder / f"{name}.so"], folder, name)
+
+
+def _run(commands: Sequence[Sequence[str]], made: Sequence[Path], folder: Path, name: str) -> Diagnostic | None:
+    """What goes wrong when these commands, side by side, are to make these files."""
     try:
-        ending = run_compiler(command, TIMEOUT_SECONDS)
+        endings = run_compilers(commands, TIMEOUT_SECONDS)
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
-        text = f"the C compiler `{command[0]}` does not start: {reason}"
+        text = f"the C compiler `{commands[0][0]}` does not start: {reason}"
         raise ToolchainError(Diagnostic("E0930", text)) from None
-    if ending.exit_code == 0 and (folder / f"{name}.so").is_file():
-        return None
-    (folder / MESSAGES).write_text(ending.output, encoding="utf-8")
-    return _endless(name) if ending.exit_code is None else _refused(name, ending.exit_code, ending.output, folder)
+    for ending, file in zip(endings, made, strict=True):
+        if ending.exit_code != 0 or not file.is_file():
+            (folder / MESSAGES).write_text(ending.output, encoding="utf-8")
+            if ending.exit_code is None:
+                return _endless(name)
+            return _refused(name, ending.exit_code, ending.output, folder)
+    return None
 
 
-def compile_command(toolchain: Toolchain, folder: Path, name: str) -> list[str]:
-    """The command that makes `folder/name.so`. The C file finds its headers beside itself."""
-    return [*toolchain.command, *toolchain.flags, "-o", str(folder / f"{name}.so"), str(folder / f"{name}.c"), "-lm"]
+def compile_command(toolchain: Toolchain, folder: Path, name: str, units: Sequence[str] = ()) -> list[str]:
+    """The command that makes `folder/name.so`, of the units' objects if there are some. The C file finds its headers
+    beside itself."""
+    sources = [folder / f"{unit}.o" for unit in units] or [folder / f"{name}.c"]
+    return [*toolchain.command, *toolchain.flags, "-o", str(folder / f"{name}.so"), *map(str, sources), "-lm"]
+
+
+def _unit_command(toolchain: Toolchain, folder: Path, unit: str) -> list[str]:
+    flags = [flag for flag in toolchain.flags if flag != "-shared"]
+    return [*toolchain.command, *flags, "-c", "-o", str(folder / f"{unit}.o"), str(folder / f"{unit}.c")]
 
 
 def kept(diagnostic: Diagnostic, toolchain: Toolchain, folder: Path, name: str) -> ToolchainError:

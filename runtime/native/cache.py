@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nnc.grammar.diagnostics import NncError
@@ -21,11 +21,14 @@ HEADERS = Path(__file__).parent
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 
 
-def compile_library(source: str, *, name: str, toolchain: Toolchain | None = None) -> Path:
+def compile_library(
+    source: str, *, name: str, toolchain: Toolchain | None = None, units: Sequence[str] = ()
+) -> Path:
     """The library that the C compiler makes of `source`, from the cache if it was made before.
 
     `name` is for people: it begins the entry's name and the library's. `toolchain` is the one of this machine unless
-    given. Load the library soon: another process may clear the cache.
+    given. `units` are C files that say the same as `source`, for several compilers side by side. Load the library soon:
+    another process may clear the cache.
     Raises: ToolchainError (E0930 no compiler, E0931 it refuses, E0932 it does not end), UsageError E0807 (nowhere to
     write).
     """
@@ -36,8 +39,16 @@ def compile_library(source: str, *, name: str, toolchain: Toolchain | None = Non
     def make(folder: Path) -> Callable[[Path], NncError] | None:
         for file, text in {**headers, f"{label}.c": source}.items():
             (folder / file).write_text(text, encoding="utf-8")
-        problem = build(used, folder, label)
-        return None if problem is None else lambda failed: kept(problem, used, failed, label)
+        names = [f"{label}.{number}" for number in range(1, len(units) + 1)]
+        for unit, text in zip(names, units, strict=True):
+            (folder / f"{unit}.c").write_text(text, encoding="utf-8")
+        problem = build(used, folder, label, names)
+        if problem is not None:
+            return lambda failed: kept(problem, used, failed, label)
+        for unit in names:
+            (folder / f"{unit}.c").unlink()
+            (folder / f"{unit}.o").unlink()
+        return None
 
     return store.keep(f"{label}-{_key(source, headers, used)}", f"{label}.so", make)
 

@@ -8,8 +8,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from .folder import writable_folder
 
@@ -26,29 +28,47 @@ class Ending:
 
 def run_compiler(command: Sequence[str], timeout_seconds: float) -> Ending:
     """Run the command without input. Raises: OSError if it does not start."""
-    with tempfile.TemporaryFile() as output:  # no pipe: a server that a compiler leaves behind would keep it open
-        compiler = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=_environment(command),
-            start_new_session=True,  # so that the processes it starts can be ended with it
-        )
-        try:
-            exit_code = _wait(compiler, timeout_seconds)
-        finally:
+    return run_compilers([command], timeout_seconds)[0]
+
+
+def run_compilers(commands: Sequence[Sequence[str]], timeout_seconds: float) -> list[Ending]:
+    """Run the commands side by side, without input. Raises: OSError if one does not start; then none goes on."""
+    with ExitStack() as held:
+        started = []
+        for command in commands:
+            output = held.enter_context(tempfile.TemporaryFile())
+            compiler = _start(command, output)
+            held.callback(_end, compiler)
+            started.append((compiler, output))
+        codes = _wait([compiler for compiler, _ in started], timeout_seconds)
+        for compiler, _ in started:
             _end(compiler)
-        output.seek(0)
-        return Ending(exit_code, output.read().decode("utf-8", "replace"))
+        return [Ending(code, _read(output)) for code, (_, output) in zip(codes, started, strict=True)]
 
 
-def _wait(compiler: subprocess.Popen[bytes], timeout_seconds: float) -> int | None:
-    """The exit code, None if there is none in time. `Popen.wait` would look only every 50 ms, which people notice."""
+def _start(command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+    """No pipe for what it says: a server that a compiler leaves behind would keep it open."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        env=_environment(command),
+        start_new_session=True,  # so that the processes it starts can be ended with it
+    )
+
+
+def _read(output: IO[bytes]) -> str:
+    output.seek(0)
+    return output.read().decode("utf-8", "replace")
+
+
+def _wait(compilers: Sequence[subprocess.Popen[bytes]], timeout_seconds: float) -> list[int | None]:
+    """The exit codes, None for one not in time. `Popen.wait` would look only every 50 ms, which people notice."""
     deadline = time.monotonic() + timeout_seconds
-    while (exit_code := compiler.poll()) is None and time.monotonic() < deadline:
+    while None in (codes := [compiler.poll() for compiler in compilers]) and time.monotonic() < deadline:
         time.sleep(0.002)
-    return exit_code
+    return codes
 
 
 def _end(compiler: subprocess.Popen[bytes]) -> None:

@@ -127,20 +127,21 @@ struct run { long column, count, columns; };
         else side_by_side_##kind(1, p, b, sums);                                                       \
     }                                                                                                  \
                                                                                                        \
-    /* Panels of three vectors for the only row of a result: a few at once, from the first on or from the last. */\
+    /* Panels of three vectors for the only row of a result: a few at once, from the first on or from the last. What\
+     * happens to the sums is said by one of the two functions. */                                     \
     INLINE void row_panels_##kind(const struct product_##kind *p, struct share tiles, finish_##kind *finish,\
-                                  const void *of) {                                                    \
+                                  finish_rows_##kind *finish_rows, const void *of) {                   \
         while (tiles.first < tiles.last) {                                                             \
             const long left = tiles.last - tiles.first, panels = left < SIDE_BY_SIDE ? left : SIDE_BY_SIDE;\
-            const long panel = p->is_back ? tiles.last - panels : tiles.first;                         \
+            const long panel = p->is_back ? tiles.last - panels : tiles.first, columns = panels * p->columns;\
+            const long column = p->column + panel * p->columns;                                        \
             if (p->is_back) tiles.last -= panels;                                                      \
             else tiles.first += panels;                                                                \
             element sums[SIDE_BY_SIDE * 3 * LANES] __attribute__((aligned(64)));                       \
             row_sums_##kind(panels, p, p->b + panel * p->columns * p->b_column, sums);                 \
-            for (long k = 0; k < panels * p->columns; k += LANES) {                                    \
-                const long column = p->column + panel * p->columns + k;                                \
-                finish(of, 0, column, column, LANES, load_##kind(sums + k, LANES));                    \
-            }                                                                                          \
+            if (finish_rows) finish_rows(of, 0, 1, column, columns, column, sums);                     \
+            else for (long k = 0; k < columns; k += LANES)                                             \
+                finish(of, 0, column + k, column + k, LANES, load_##kind(sums + k, LANES));            \
         }                                                                                              \
     }                                                                                                  \
                                                                                                        \
@@ -150,7 +151,7 @@ struct run { long column, count, columns; };
                               const struct product_##kind *p, struct share tiles, finish_##kind *finish, \
                               const void *of) {                                                        \
         if (columns == 3 * LANES && p->rows == 1) {                                                    \
-            row_panels_##kind(p, tiles, finish, of);                                                   \
+            row_panels_##kind(p, tiles, finish, 0, of);                                                \
             return;                                                                                    \
         }                                                                                              \
         const long blocks = (p->high + tall - 1) / tall;                                               \
@@ -171,6 +172,27 @@ struct run { long column, count, columns; };
                            LANES_FROM(columns, j), load_##kind(sums + (i * vectors + j) * LANES, LANES)); \
                 }                                                                                      \
             }                                                                                          \
+        }                                                                                              \
+    }                                                                                                  \
+                                                                                                       \
+    /* The same, but a tile's sums are put side by side before anything happens to them: what is long stands once. */\
+    INLINE void row_tiles_##kind(const int tall, const int vectors, const long columns,                \
+                                 const struct product_##kind *p, struct share tiles, finish_rows_##kind *finish,\
+                                 const void *of) {                                                     \
+        if (columns == 3 * LANES && p->rows == 1) {                                                    \
+            row_panels_##kind(p, tiles, 0, finish, of);                                                \
+            return;                                                                                    \
+        }                                                                                              \
+        const long blocks = (p->high + tall - 1) / tall;                                               \
+        for (long k = tiles.first; k < tiles.last; k++) {                                              \
+            const long tile = p->is_back ? tiles.first + tiles.last - 1 - k : k;                       \
+            const long panel = tile / blocks, top = tile % blocks * tall, row = p->top + top;          \
+            const element *a = p->a + top * p->a_block, *b = p->b + panel * columns * p->b_column;     \
+            const long column = p->column + panel * columns, left = p->high - top, high = left < tall ? left : tall;\
+            element sums[(MOST_ROWS * MOST_VECTORS + 1) * LANES] __attribute__((aligned(64)));         \
+            if (high == tall) tile_sums_##kind(tall, vectors, columns, p, a, b, 0, sums, columns);     \
+            else sums_of_##kind(high, vectors, p, a, b, sums, columns);                                \
+            finish(of, row, high, column, columns, p->rows * column + row * columns, sums);            \
         }                                                                                              \
     }                                                                                                  \
                                                                                                        \

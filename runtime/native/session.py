@@ -49,7 +49,7 @@ class NativeRuntime:
         """
         toolchain = require_toolchain()
         module = print_module(plan, target_for(plan, toolchain.cpu))
-        library = compile_library(module.text, name=plan.model, toolchain=toolchain)
+        library = compile_library(module.text, name=plan.model, toolchain=toolchain, units=module.units)
         return NativeSession(plan, module, Library(str(library)), self._ways)
 
 

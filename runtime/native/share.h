@@ -25,6 +25,7 @@ INLINE struct share whole_of(long count) { return (struct share){0, count}; }
 
 /* An even share of `count` pieces. */
 INLINE struct share share_of(long count, struct worker worker) {
+    if (worker.threads == 1) return whole_of(count); /* without a division */
     return (struct share){count * worker.thread / worker.threads, count * (worker.thread + 1) / worker.threads};
 }
 
@@ -47,6 +48,7 @@ INLINE struct share within(struct share share, long first, long count) {
 /* The tiles of a run whose beginning lies in a share of the work: the first of `count` begins at `first`, each takes
  * `work`. */
 INLINE struct share tiles_of(struct share share, long first, long count, long work) {
+    //X
     struct share part = within(share, first, count * work);
     return (struct share){(part.first + work - 1) / work, (part.last + work - 1) / work};
 }

@@ -22,7 +22,8 @@ from other_processors import OTHERS, EmulatedLibrary, Processor, emulated_librar
 FOLDER = Path(__file__).parent
 HEADERS = FOLDER.parent.parent / "runtime" / "native"
 FLAGS = (
-    "-std=gnu11", "-O2", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-psabi", "-Wall",
+    "-std=gnu11", "-O2", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast",
+    "-fno-delete-null-pointer-checks", "-Wno-psabi", "-Wall",
     "-Wextra", "-Werror", "-shared", "-fPIC", "-pthread",
 )  # fmt: skip
 
