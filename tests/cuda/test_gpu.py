@@ -83,23 +83,36 @@ def batches(plan: Plan, samples: Samples) -> Iterator[Rows]:
     ("machine", "name"), on_machines(bundled_names(), ("autoencoder", "breast_cancer", "logic_xor", "wide_deep_aux"))
 )
 def test_losses_of_100_steps_are_those_of_the_reference(machine: Machine, name: str) -> None:
-    """Each runtime on its own from the same weights, with the same batches."""
+    """From the same weights, with the same batches: led back to the reference's variables before each step, and free.
+
+    Where the last bits of the reference's own numbers, left to chance, drive its losses further than that apart (as an
+    activation flips in siamese), a free runtime may be as far away as `nnc verify` allows.
+    """
     compiled, samples = compiled_spec(name)
     plan = compiled.plan
-    session, reference = machine.runtime().prepare(plan), ReferenceRuntime().prepare(plan)
+    reference, runtime = ReferenceRuntime().prepare(plan), machine.runtime()
     train.adapt(reference, samples)
-    write_all(session, all_variables(reference))
+    free, led = runtime.prepare(plan), runtime.prepare(plan)
+    shaken = [agreement.ShakenSession(plan, seed) for seed in range(agreement.SHAKEN)]
+    sessions = (reference, free, led, *shaken)
     bound = {name: samples.feeds[name] for name, _ in plan.program("train_step").feeds if name != ROWS_FEED}
-    losses: dict[str, list[float]] = {"found": [], "wanted": []}
-    for each in (session, reference):
-        each.bind("train_step", bound)
+    for session in sessions:
+        session.bind("train_step", bound)
+        write_all(session, all_variables(reference))
+    losses = []
     for rows in islice(batches(plan, samples), machine.times(100, emulated=25)):
-        for key, each in (("found", session), ("wanted", reference)):
-            each.run("train_step", rows)
-            losses[key].append(float(each.fetch("train_step", "loss")))
-    assert len(losses["wanted"]) == machine.times(100, emulated=25)
-    assert len(set(losses["wanted"])) > 1, "the weights do not change"
-    np.testing.assert_allclose(losses["found"], losses["wanted"], rtol=LOSS_TOLERANCE, atol=0)
+        write_all(led, all_variables(reference))
+        for session in sessions:
+            session.run("train_step", rows)
+        losses.append([float(session.fetch("train_step", "loss")) for session in sessions])
+    wanted, of_free, of_led, *of_shaken = np.array(losses).T
+    assert len(wanted) == machine.times(100, emulated=25)
+    assert len(set(wanted)) > 1, "the weights do not change"
+    np.testing.assert_allclose(of_led, wanted, rtol=LOSS_TOLERANCE, atol=0)
+    by_rounding = max(float(np.max(np.abs(found / wanted - 1))) for found in of_shaken)
+    is_chaotic = by_rounding > LOSS_TOLERANCE
+    limit = agreement.TIMES_ROUNDING * by_rounding if is_chaotic else LOSS_TOLERANCE
+    np.testing.assert_allclose(of_free, wanted, rtol=limit, atol=0)
 
 
 @pytest.mark.parametrize(("machine", "name"), on_machines(bundled_names(), ("wine", "logic_or")))
