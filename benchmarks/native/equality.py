@@ -23,15 +23,16 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import multiprocessing
 import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
-from itertools import cycle
+from itertools import cycle, starmap
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -380,23 +381,38 @@ def plain(value: Any) -> Any:
     return value
 
 
+def examined(made: Sequence[RandomNetwork], options: argparse.Namespace, until: float) -> Iterator[Record]:
+    """The record of each network, in their order, as many as are begun before that time."""
+    numbers = [number for number in range(len(made)) if not options.only or number in options.only]
+    tasks = [(number, made[number], options.steps, until) for number in numbers]
+    if options.processes == 1:
+        yield from (record for record in starmap(examine_in_time, tasks) if record is not None)
+        return
+    with multiprocessing.Pool(options.processes) as pool:
+        yield from (record for record in pool.imap(_in_child, tasks) if record is not None)
+
+
+def examine_in_time(number: int, network: RandomNetwork, steps: int, until: float) -> Record | None:
+    return examine(number, network, steps) if time.monotonic() <= until else None
+
+
+def _in_child(task: tuple[int, RandomNetwork, int, float]) -> Record | None:
+    return examine_in_time(*task)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.native.equality")
     parser.add_argument("--networks", type=int, default=500)
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=math.inf, help="examine no further network after that time")
+    parser.add_argument("--processes", type=int, default=1, help="networks examined side by side")
     parser.add_argument("--only", type=int, nargs="*", help="numbers of networks")
     parser.add_argument("--out", type=Path, help="write the figures there as JSON")
     options = parser.parse_args()
     made, records = networks(options.networks, options.seed), []
     began = time.monotonic()
-    for number, network in enumerate(made):
-        if options.only and number not in options.only:
-            continue
-        if time.monotonic() - began > 60 * options.minutes:
-            break
-        record = examine(number, network, options.steps)
+    for record in examined(made, options, began + 60 * options.minutes):
         records.append(record)
         if not record.is_within_the_limit:
             print("amplifies rounding" if record.is_equal else "DIFFERS", record.told(), flush=True)

@@ -51,7 +51,8 @@ class _ProductPrinter:
             self.partial = product.piece("partial", product.vectors * rows * product.target.lanes)
             self.arguments.piece(self.partial, product.dtype)
         is_light = body_cycles(step.body) + 3 * len(self.summing) <= LIGHT_BODY or self.partial is not None
-        self.is_by_rows = not self.is_update and not (product.has_own_tiles and is_light)
+        has_rows = not (product.target.is_warp or product.target.rounding)
+        self.is_by_rows = has_rows and not self.is_update and not (product.has_own_tiles and is_light)
 
     def _is_deep(self) -> bool:
         """Whether to sum a part of the inner index at a time, so that what many panels read of the left operand stays
