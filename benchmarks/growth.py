@@ -1,8 +1,8 @@
 """How nnc's training step grows with width, depth and batch: `python -m benchmarks.growth [--runtime native]`.
 
-Each network is a chain of equal Dense layers with relu, trained with Adam, at so small a rate that rounding does not drive
-a deep one astray before it is compared with the reference. Printed per size: operations, bytes, the time of a step, and
-that as a multiple of the floor (operations at the machine's FMA peak plus bytes at its bandwidth).
+Each network is a chain of equal Dense layers with relu, trained with Adam, at so small a rate that rounding does not
+drive a deep one astray before it is compared with the reference. Printed per size: operations, bytes, the time of a
+step, and that as a multiple of the floor (operations at the machine's FMA peak plus bytes at its bandwidth).
 The last column is the slope of the time between two sizes over that of the floor, both on log scales: 1 grows as the
 work does, 2 would be a cliff. `--out F` writes JSON, `--picture F` an SVG of the times against operations and bytes.
 """
