@@ -48,7 +48,6 @@ INLINE struct share within(struct share share, long first, long count) {
 /* The tiles of a run whose beginning lies in a share of the work: the first of `count` begins at `first`, each takes
  * `work`. */
 INLINE struct share tiles_of(struct share share, long first, long count, long work) {
-    //X
     struct share part = within(share, first, count * work);
     return (struct share){(part.first + work - 1) / work, (part.last + work - 1) / work};
 }
